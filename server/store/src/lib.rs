@@ -1,6 +1,10 @@
 //! Room: store. One shard's data: typed calls, typed outcomes. No I/O, no clock, no thread: time is handed in.
 //! Touches: base.
 
+mod plain;
+
+pub use plain::{Cell, Store};
+
 use base::DbId;
 use bytes::Bytes;
 
@@ -100,12 +104,7 @@ pub struct Portable {
 /// A live entry, borrowed. Never expired.
 #[derive(Clone, Copy)]
 pub struct Entry<'a> {
-    raw: &'a entry::Raw,
-}
-
-/// The place of one key: looked up once, then read, written or removed without another search.
-pub struct Cell<'a> {
-    store: &'a mut Store,
+    raw: &'a plain::Raw,
 }
 
 /// Counters since the start or the last `reset_counters`.
