@@ -1,5 +1,6 @@
 //! What a handler may touch.
 
+use crate::row::Job;
 use base::DbId;
 use store::Store;
 
@@ -14,6 +15,8 @@ pub struct Ctx<'a> {
     pub limits: &'a Limits,
     /// Counters that memcached's `stats` shows and only handlers can know.
     pub tally: &'a mut Tally,
+    /// `None` when a handler is called. One that leaves a job here has not replied: the job will.
+    pub job: Option<Box<dyn Job>>,
 }
 
 /// Settings that handlers read.
@@ -25,7 +28,7 @@ pub struct Limits {
     pub item_bytes_max: usize,
     /// `maxmemory-policy` is one of the LFU ones.
     pub lfu: bool,
-    /// Some LRU policy or none at all: OBJECT IDLETIME answers.
+    /// Numbered databases: what MOVE and COPY may name.
     pub databases: u16,
 }
 

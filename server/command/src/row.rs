@@ -21,14 +21,180 @@ pub struct Row {
     pub subs: &'static [Row],
 }
 
-/// Which words are keys.
+/// Which words are keys. `table::keys_of` reads them.
 #[derive(Clone, Copy)]
 pub enum Keys {
     None,
     /// first, last (negative counts from the end), step: COMMAND INFO's three numbers.
     Range { first: usize, last: isize, step: usize },
+    /// The same facts as COMMAND INFO's key specifications tell them, with what the command does to each key.
+    Specs(&'static [KeySpec]),
     /// Only a look at the words tells.
     Find(fn(Args<'_>, &mut Vec<usize>) -> Result<(), Fault>),
+}
+
+/// One key specification: "begin search" by index, "find keys" by range.
+/// Source: Redis documentation, "Key specifications".
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct KeySpec {
+    /// `KeyFlag::*` bits.
+    pub flags: u16,
+    /// Index of the first key among the ask's words.
+    pub first: usize,
+    /// The last key, counted from the first; negative: counted from the end of the ask.
+    pub last: isize,
+    pub step: usize,
+    /// Why the flags are what they are, where that needs a word; else empty.
+    pub notes: &'static str,
+}
+
+/// What a command does to a key.
+pub struct KeyFlag;
+
+impl KeyFlag {
+    /// Reads the value.
+    pub const RO: u16 = 1;
+    /// Reads and changes the value.
+    pub const RW: u16 = 1 << 1;
+    /// Overwrites the value.
+    pub const OW: u16 = 1 << 2;
+    /// Removes the key.
+    pub const RM: u16 = 1 << 3;
+    pub const ACCESS: u16 = 1 << 4;
+    pub const UPDATE: u16 = 1 << 5;
+    pub const INSERT: u16 = 1 << 6;
+    pub const DELETE: u16 = 1 << 7;
+    /// `SET`: the options decide.
+    pub const VARIABLE: u16 = 1 << 8;
+
+    /// Name and bit, in the order COMMAND INFO lists them.
+    pub const NAMES: [(&'static str, u16); 9] = [
+        ("RO", Self::RO),
+        ("RW", Self::RW),
+        ("OW", Self::OW),
+        ("RM", Self::RM),
+        ("access", Self::ACCESS),
+        ("update", Self::UPDATE),
+        ("insert", Self::INSERT),
+        ("delete", Self::DELETE),
+        ("variable_flags", Self::VARIABLE),
+    ];
+}
+
+/// What COMMAND INFO says of a command, and a few that only the server reads.
+pub struct Flag;
+
+impl Flag {
+    pub const WRITE: u32 = 1;
+    pub const READONLY: u32 = 1 << 1;
+    /// Refused when memory is above `maxmemory` and nothing can be evicted.
+    pub const DENYOOM: u32 = 1 << 2;
+    pub const ADMIN: u32 = 1 << 3;
+    pub const PUBSUB: u32 = 1 << 4;
+    pub const NOSCRIPT: u32 = 1 << 5;
+    pub const BLOCKING: u32 = 1 << 6;
+    /// Allowed while a snapshot loads.
+    pub const LOADING: u32 = 1 << 7;
+    /// Allowed on a replica whose primary is gone.
+    pub const STALE: u32 = 1 << 8;
+    pub const SKIP_MONITOR: u32 = 1 << 9;
+    pub const SKIP_SLOWLOG: u32 = 1 << 10;
+    /// Redis Cluster: implies ASKING.
+    pub const ASKING: u32 = 1 << 11;
+    pub const FAST: u32 = 1 << 12;
+    pub const NO_AUTH: u32 = 1 << 13;
+    pub const NO_MANDATORY_KEYS: u32 = 1 << 14;
+    pub const NO_ASYNC_LOADING: u32 = 1 << 15;
+    pub const NO_MULTI: u32 = 1 << 16;
+    /// Keys cannot be told from first, last and step alone.
+    pub const MOVABLE_KEYS: u32 = 1 << 17;
+    pub const ALLOW_BUSY: u32 = 1 << 18;
+    /// Not shown: allowed only as `enable-protected-configs`, `enable-debug-command` say.
+    pub const PROTECTED: u32 = 1 << 19;
+    /// Not shown: may meet keys that its words do not name.
+    pub const TOUCHES_ARBITRARY_KEYS: u32 = 1 << 20;
+    /// COMMAND DOCS: `syscmd`, for the server's own use.
+    pub const SYSCMD: u32 = 1 << 21;
+
+    /// Name and bit, in the order COMMAND INFO lists them.
+    pub const NAMES: [(&'static str, u32); 19] = [
+        ("write", Self::WRITE),
+        ("readonly", Self::READONLY),
+        ("denyoom", Self::DENYOOM),
+        ("admin", Self::ADMIN),
+        ("pubsub", Self::PUBSUB),
+        ("noscript", Self::NOSCRIPT),
+        ("blocking", Self::BLOCKING),
+        ("loading", Self::LOADING),
+        ("stale", Self::STALE),
+        ("skip_monitor", Self::SKIP_MONITOR),
+        ("skip_slowlog", Self::SKIP_SLOWLOG),
+        ("asking", Self::ASKING),
+        ("fast", Self::FAST),
+        ("no_auth", Self::NO_AUTH),
+        ("no_mandatory_keys", Self::NO_MANDATORY_KEYS),
+        ("no_async_loading", Self::NO_ASYNC_LOADING),
+        ("no_multi", Self::NO_MULTI),
+        ("movablekeys", Self::MOVABLE_KEYS),
+        ("allow_busy", Self::ALLOW_BUSY),
+    ];
+}
+
+/// ACL categories.
+pub struct Category;
+
+impl Category {
+    pub const KEYSPACE: u32 = 1;
+    pub const READ: u32 = 1 << 1;
+    pub const WRITE: u32 = 1 << 2;
+    pub const SET: u32 = 1 << 3;
+    pub const SORTEDSET: u32 = 1 << 4;
+    pub const LIST: u32 = 1 << 5;
+    pub const HASH: u32 = 1 << 6;
+    pub const STRING: u32 = 1 << 7;
+    pub const BITMAP: u32 = 1 << 8;
+    pub const HYPERLOGLOG: u32 = 1 << 9;
+    pub const GEO: u32 = 1 << 10;
+    pub const STREAM: u32 = 1 << 11;
+    pub const PUBSUB: u32 = 1 << 12;
+    pub const ADMIN: u32 = 1 << 13;
+    pub const FAST: u32 = 1 << 14;
+    pub const SLOW: u32 = 1 << 15;
+    pub const BLOCKING: u32 = 1 << 16;
+    pub const DANGEROUS: u32 = 1 << 17;
+    pub const CONNECTION: u32 = 1 << 18;
+    pub const TRANSACTION: u32 = 1 << 19;
+    pub const SCRIPTING: u32 = 1 << 20;
+
+    /// Name and bit, in the order COMMAND INFO lists them.
+    pub const NAMES: [(&'static str, u32); 21] = [
+        ("keyspace", Self::KEYSPACE),
+        ("read", Self::READ),
+        ("write", Self::WRITE),
+        ("set", Self::SET),
+        ("sortedset", Self::SORTEDSET),
+        ("list", Self::LIST),
+        ("hash", Self::HASH),
+        ("string", Self::STRING),
+        ("bitmap", Self::BITMAP),
+        ("hyperloglog", Self::HYPERLOGLOG),
+        ("geo", Self::GEO),
+        ("stream", Self::STREAM),
+        ("pubsub", Self::PUBSUB),
+        ("admin", Self::ADMIN),
+        ("fast", Self::FAST),
+        ("slow", Self::SLOW),
+        ("blocking", Self::BLOCKING),
+        ("dangerous", Self::DANGEROUS),
+        ("connection", Self::CONNECTION),
+        ("transaction", Self::TRANSACTION),
+        ("scripting", Self::SCRIPTING),
+    ];
+
+    /// The bit of a category by its name, letters of either case alike.
+    pub fn by_name(name: &[u8]) -> Option<u32> {
+        Self::NAMES.iter().find(|(n, _)| n.as_bytes().eq_ignore_ascii_case(name)).map(|&(_, bit)| bit)
+    }
 }
 
 /// A handler whose keys all lie on the shard that runs it.
@@ -52,7 +218,19 @@ pub struct Together {
     pub read: fn(Args<'_>, n: usize) -> Read,
     /// Sees every key's `Fetched` in the order of the ask's keys, speaks the whole reply, adds what is to be written.
     /// Same reply, to the byte, as the row's `Data` gives for keys on one shard.
+    /// When the reply takes long to work out, leaves a `Job` in `Decide::job` instead of speaking.
     pub decide: fn(&mut Decide<'_>, Args<'_>, &[Fetched<'_>], &mut dyn Reply),
+    /// The database in which the `n`th key is read, given the one selected (COPY's `DB` names another).
+    pub db: fn(Args<'_>, n: usize, selected: DbId) -> DbId,
+}
+
+/// What takes longer than a slice: a handler leaves one in `Ctx::job` (or `Decide::job`) instead of replying. It owns all
+/// it needs, so that the store goes on meanwhile; its reply is that of the moment it was made.
+pub trait Job: Send {
+    /// Works off about `units` small units, a nanosecond or so each. True when done.
+    fn step(&mut self, units: usize) -> bool;
+    /// Speaks the whole reply. To be called once, when `step` has said true.
+    fn reply(&mut self, reply: &mut dyn Reply);
 }
 
 /// What the far shard reads at a key.
@@ -60,19 +238,23 @@ pub struct Together {
 pub enum Read {
     /// Nothing: the key is only written.
     Skip,
-    /// Whether it is there. Neither counts nor renews the age.
+    /// Whether it is there. Neither counts nor renews the age (DEL).
     Exists,
-    /// Whether it is there; its age is renewed (TOUCH, EXISTS count as reads).
+    /// Whether it is there, counted as a hit or miss; its age stays (EXISTS).
+    Count,
+    /// Whether it is there; its age is renewed, nothing is counted (MSETNX).
+    Renew,
+    /// Whether it is there, counted as a hit or miss; its age is renewed whatever CLIENT NO-TOUCH says (TOUCH).
     Touch,
     /// The whole entry, counted as a hit or miss, its age renewed.
     Entry,
     /// The same, and its version, given to it if it has none (`gets`).
     Versioned,
-    /// The whole entry as a write command looks at it: not counted (RENAME, COPY's source counts as read: use Entry).
+    /// The whole entry as a write command looks at it: not counted, its age renewed (RENAME).
     Move,
 }
 
-/// What a far shard found. Of `Exists` and `Touch` only presence is known.
+/// What a far shard found. Of `Exists`, `Count`, `Renew` and `Touch` only presence is known.
 #[derive(Clone, Copy, Debug)]
 pub enum Fetched<'a> {
     Skipped,
@@ -98,6 +280,8 @@ pub struct Decide<'a> {
     pub tally: &'a mut crate::context::Tally,
     /// (index of the key among the ask's keys, database, write). At most one a key and database.
     pub writes: Vec<(usize, DbId, Write)>,
+    /// Left by `decide` instead of a reply.
+    pub job: Option<Box<dyn Job>>,
 }
 
 /// Verbs that the process answers. Their handlers live in the node, one match over these.
@@ -132,6 +316,8 @@ pub struct Docs {
     pub complexity: &'static str,
     /// Tips of COMMAND INFO: `nondeterministic_output`, `request_policy:all_shards`, ...
     pub tips: &'static [&'static str],
+    /// (since, what to use instead)
+    pub deprecated: Option<(&'static str, &'static str)>,
     /// (version, what changed)
     pub history: &'static [(&'static str, &'static str)],
     /// Arguments in a small notation of our own (see docs.rs), e.g. `key value [condition: NX|XX] [GET]`.
