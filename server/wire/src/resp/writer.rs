@@ -1,0 +1,196 @@
+//! Replies drawn in RESP.
+
+use base::limits::SHARED_VALUE_BYTES_MIN;
+use base::number::push_f64;
+use base::{Fault, Out, Reply, Word};
+use bytes::Bytes;
+
+/// Draws replies into `out`. `proto` is 2 or 3.
+pub struct RespWriter<'a> {
+    pub out: &'a mut Out,
+    pub proto: u8,
+}
+
+impl<'a> RespWriter<'a> {
+    pub fn new(out: &'a mut Out, proto: u8) -> Self {
+        debug_assert!(proto == 2 || proto == 3);
+        RespWriter { out, proto }
+    }
+
+    /// An error whose text is given as bytes (without the `-`), as the parser does.
+    pub fn error(&mut self, text: &[u8]) {
+        let out = &mut self.out.bytes;
+        out.reserve(text.len() + 3);
+        out.push(b'-');
+        // A line end inside would end the reply: Redis puts blanks for them.
+        out.extend(text.iter().map(|&b| if matches!(b, b'\r' | b'\n') { b' ' } else { b }));
+        out.extend_from_slice(b"\r\n");
+    }
+
+    #[inline]
+    fn head(&mut self, mark: u8, n: u64) {
+        let out = &mut self.out.bytes;
+        if n < 10 {
+            out.extend_from_slice(&[mark, b'0' + n as u8, b'\r', b'\n']);
+        } else {
+            push_head(out, mark, n);
+        }
+    }
+
+    #[inline]
+    fn three(&self) -> bool {
+        self.proto >= 3
+    }
+
+    fn line3(&mut self, mark: u8, text: &[u8]) {
+        let out = &mut self.out.bytes;
+        out.push(mark);
+        out.extend_from_slice(text);
+        out.extend_from_slice(b"\r\n");
+    }
+
+    #[cold]
+    fn not_ours(&mut self) {
+        debug_assert!(false, "a word of memcached's on a RESP connection");
+        self.error(b"ERR this reply has no form in RESP");
+    }
+}
+
+fn push_head(out: &mut Vec<u8>, mark: u8, n: u64) {
+    let mut buffer = itoa::Buffer::new();
+    let digits = buffer.format(n).as_bytes();
+    let mut line = [0u8; 24];
+    line[0] = mark;
+    line[1..1 + digits.len()].copy_from_slice(digits);
+    line[1 + digits.len()..3 + digits.len()].copy_from_slice(b"\r\n");
+    out.extend_from_slice(&line[..3 + digits.len()]);
+}
+
+impl Reply for RespWriter<'_> {
+    fn simple(&mut self, text: &str) {
+        let out = &mut self.out.bytes;
+        out.reserve(text.len() + 3);
+        out.push(b'+');
+        out.extend_from_slice(text.as_bytes());
+        out.extend_from_slice(b"\r\n");
+    }
+
+    #[inline]
+    fn bulk(&mut self, bytes: &[u8]) {
+        // 24: the longest head and the line end behind the bytes.
+        self.out.bytes.reserve(bytes.len() + 24);
+        self.head(b'$', bytes.len() as u64);
+        self.out.bytes.extend_from_slice(bytes);
+        self.out.bytes.extend_from_slice(b"\r\n");
+    }
+
+    fn shared(&mut self, value: Bytes) {
+        if value.len() < SHARED_VALUE_BYTES_MIN {
+            return self.bulk(&value);
+        }
+        self.head(b'$', value.len() as u64);
+        self.out.lend(value);
+        self.out.bytes.extend_from_slice(b"\r\n");
+    }
+
+    #[inline]
+    fn int(&mut self, n: i64) {
+        let out = &mut self.out.bytes;
+        match u64::try_from(n) {
+            Ok(n @ 0..10) => out.extend_from_slice(&[b':', b'0' + n as u8, b'\r', b'\n']),
+            Ok(n) => push_head(out, b':', n),
+            Err(_) => {
+                out.extend_from_slice(b":-");
+                out.extend_from_slice(itoa::Buffer::new().format(n.unsigned_abs()).as_bytes());
+                out.extend_from_slice(b"\r\n");
+            }
+        }
+    }
+
+    #[inline]
+    fn null(&mut self) {
+        self.out.bytes.extend_from_slice(if self.three() { b"_\r\n" } else { b"$-1\r\n" });
+    }
+
+    fn null_array(&mut self) {
+        self.out.bytes.extend_from_slice(if self.three() { b"_\r\n" } else { b"*-1\r\n" });
+    }
+
+    #[inline]
+    fn array(&mut self, n: usize) {
+        self.head(b'*', n as u64);
+    }
+
+    fn map(&mut self, n: usize) {
+        if self.three() { self.head(b'%', n as u64) } else { self.head(b'*', 2 * n as u64) }
+    }
+
+    fn set(&mut self, n: usize) {
+        self.head(if self.three() { b'~' } else { b'*' }, n as u64);
+    }
+
+    fn push(&mut self, n: usize) {
+        self.head(if self.three() { b'>' } else { b'*' }, n as u64);
+    }
+
+    fn double(&mut self, x: f64) {
+        let mut text = Vec::with_capacity(24);
+        push_f64(&mut text, x);
+        if self.three() { self.line3(b',', &text) } else { self.bulk(&text) }
+    }
+
+    fn boolean(&mut self, yes: bool) {
+        self.out.bytes.extend_from_slice(match (self.three(), yes) {
+            (true, true) => b"#t\r\n",
+            (true, false) => b"#f\r\n",
+            (false, true) => b":1\r\n",
+            (false, false) => b":0\r\n",
+        });
+    }
+
+    fn big_number(&mut self, digits: &str) {
+        if self.three() { self.line3(b'(', digits.as_bytes()) } else { self.bulk(digits.as_bytes()) }
+    }
+
+    fn verbatim(&mut self, format: &str, text: &[u8]) {
+        if !self.three() {
+            return self.bulk(text);
+        }
+        debug_assert_eq!(format.len(), 3);
+        self.out.bytes.reserve(text.len() + 28);
+        self.head(b'=', text.len() as u64 + 4);
+        self.out.bytes.extend_from_slice(format.as_bytes());
+        self.out.bytes.push(b':');
+        self.out.bytes.extend_from_slice(text);
+        self.out.bytes.extend_from_slice(b"\r\n");
+    }
+
+    fn fault(&mut self, fault: &Fault) {
+        self.error(fault.resp().as_bytes());
+    }
+
+    #[inline]
+    fn ok(&mut self) {
+        self.out.bytes.extend_from_slice(b"+OK\r\n");
+    }
+
+    fn word(&mut self, _: Word) {
+        self.not_ours();
+    }
+
+    fn value(&mut self, _: &[u8], _: u32, _: Option<u64>, _: &[u8]) {
+        self.not_ours();
+    }
+
+    fn counter(&mut self, _: u64) {
+        self.not_ours();
+    }
+
+    fn stat(&mut self, _: &str, _: &str) {
+        self.not_ours();
+    }
+
+    fn line(&mut self, _: &str) {
+        self.not_ours();
+    }
+}
