@@ -21,12 +21,30 @@ pub struct Row {
     pub subs: &'static [Row],
 }
 
+impl Row {
+    /// What a row need not say.
+    pub const NONE: Row = Row {
+        name: "",
+        arity: 1,
+        flags: 0,
+        acl: 0,
+        keys: Keys::None,
+        run: Run::Container,
+        docs: Docs::NONE,
+        subs: &[],
+    };
+}
+
 /// Which words are keys. `table::keys_of` reads them.
 #[derive(Clone, Copy)]
 pub enum Keys {
     None,
     /// first, last (negative counts from the end), step: COMMAND INFO's three numbers.
-    Range { first: usize, last: isize, step: usize },
+    Range {
+        first: usize,
+        last: isize,
+        step: usize,
+    },
     /// The same facts as COMMAND INFO's key specifications tell them, with what the command does to each key.
     Specs(&'static [KeySpec]),
     /// Only a look at the words tells.
@@ -46,6 +64,11 @@ pub struct KeySpec {
     pub step: usize,
     /// Why the flags are what they are, where that needs a word; else empty.
     pub notes: &'static str,
+}
+
+impl KeySpec {
+    /// One key, word 1.
+    pub const ONE: KeySpec = KeySpec { flags: 0, first: 1, last: 0, step: 1, notes: "" };
 }
 
 /// What a command does to a key.
@@ -209,6 +232,8 @@ pub enum Run {
     Many(Data, &'static Together),
     /// The process answers: connections, settings, what walks over every shard.
     Server(Verb),
+    /// Runs nothing itself: word 1 chooses among its subcommands. `table::resolve` never ends at one.
+    Container,
 }
 
 /// A command on keys of several shards, in two steps under locks on all of them: read where they lie, then decide once.
@@ -288,21 +313,97 @@ pub struct Decide<'a> {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Verb {
     // connection
-    Auth, ClientCaching, ClientGetname, ClientGetredir, ClientHelp, ClientId, ClientInfo, ClientKill, ClientList, ClientNoEvict,
-    ClientNoTouch, ClientPause, ClientReply, ClientSetinfo, ClientSetname, ClientUnpause, Echo, Hello, Ping, Quit, Reset, Select,
+    Auth,
+    ClientCaching,
+    ClientGetname,
+    ClientGetredir,
+    ClientHelp,
+    ClientId,
+    ClientInfo,
+    ClientKill,
+    ClientList,
+    ClientNoEvict,
+    ClientNoTouch,
+    ClientPause,
+    ClientReply,
+    ClientSetinfo,
+    ClientSetname,
+    ClientUnpause,
+    Echo,
+    Hello,
+    Ping,
+    Quit,
+    Reset,
+    Select,
     // generic, over all shards
-    Keys, Randomkey, Scan, Wait, ObjectHelp,
+    Keys,
+    Randomkey,
+    Scan,
+    Wait,
+    ObjectHelp,
     // server
-    CommandList, CommandCount, CommandDocs, CommandGetkeys, CommandGetkeysandflags, CommandHelp, CommandInfo, Command,
-    ConfigGet, ConfigSet, ConfigRewrite, ConfigResetstat, ConfigHelp, Dbsize, Debug, Flushall, Flushdb, Info, Lastsave,
-    LatencyDoctor, LatencyGraph, LatencyHelp, LatencyHistogram, LatencyHistory, LatencyLatest, LatencyReset, Lolwut,
-    MemoryDoctor, MemoryHelp, MemoryMallocStats, MemoryPurge, MemoryStats, Monitor, Role, Shutdown,
-    SlowlogGet, SlowlogHelp, SlowlogLen, SlowlogReset, Swapdb, Time,
+    CommandList,
+    CommandCount,
+    CommandDocs,
+    CommandGetkeys,
+    CommandGetkeysandflags,
+    CommandHelp,
+    CommandInfo,
+    Command,
+    ConfigGet,
+    ConfigSet,
+    ConfigRewrite,
+    ConfigResetstat,
+    ConfigHelp,
+    Dbsize,
+    Debug,
+    Flushall,
+    Flushdb,
+    Info,
+    Lastsave,
+    LatencyDoctor,
+    LatencyGraph,
+    LatencyHelp,
+    LatencyHistogram,
+    LatencyHistory,
+    LatencyLatest,
+    LatencyReset,
+    Lolwut,
+    MemoryDoctor,
+    MemoryHelp,
+    MemoryMallocStats,
+    MemoryPurge,
+    MemoryStats,
+    Monitor,
+    Role,
+    Shutdown,
+    SlowlogGet,
+    SlowlogHelp,
+    SlowlogLen,
+    SlowlogReset,
+    Swapdb,
+    Time,
     // cluster
-    ClusterCountkeysinslot, ClusterHelp, ClusterInfo, ClusterKeyslot, ClusterMyid, ClusterNodes, ClusterShards, ClusterSlots,
-    Asking, Readonly, Readwrite,
+    ClusterCountkeysinslot,
+    ClusterHelp,
+    ClusterInfo,
+    ClusterKeyslot,
+    ClusterMyid,
+    ClusterNodes,
+    ClusterShards,
+    ClusterSlots,
+    Asking,
+    Readonly,
+    Readwrite,
     // memcached
-    McVersion, McVerbosity, McFlushAll, McStats, McQuit, McCacheMemlimit, McMetaNoop, McShutdown,
+    McVersion,
+    McVerbosity,
+    McFlushAll,
+    McStats,
+    McQuit,
+    McCacheMemlimit,
+    McMetaNoop,
+    McShutdown,
 }
 
 /// What COMMAND DOCS tells beside the table's own columns.
@@ -322,4 +423,18 @@ pub struct Docs {
     pub history: &'static [(&'static str, &'static str)],
     /// Arguments in a small notation of our own (see docs.rs), e.g. `key value [condition: NX|XX] [GET]`.
     pub arguments: &'static str,
+}
+
+impl Docs {
+    /// What a row need not say.
+    pub const NONE: Docs = Docs {
+        summary: "",
+        since: "",
+        group: "",
+        complexity: "",
+        tips: &[],
+        deprecated: None,
+        history: &[],
+        arguments: "",
+    };
 }

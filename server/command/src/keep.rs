@@ -1,0 +1,45 @@
+//! Room: command. What several families use.
+//! Touches: base, store.
+
+use crate::context::Ctx;
+use base::number::parse_i64;
+use base::{DbId, Fault};
+use store::Cell;
+
+/// Unwraps, or answers with the fault and returns.
+macro_rules! or_fault {
+    ($result:expr, $reply:expr) => {
+        match $result {
+            Ok(value) => value,
+            Err(fault) => return $reply.fault(&fault),
+        }
+    };
+}
+pub(crate) use or_fault;
+
+/// A key's place for a command that may write: as in Redis its age is renewed, and nothing is counted.
+pub(crate) fn lookup<'a>(ctx: &'a mut Ctx<'_>, key: &'a [u8]) -> Cell<'a> {
+    let mut cell = ctx.store.cell(ctx.db, key, ctx.now_ms);
+    if !ctx.no_touch && cell.entry().is_some() {
+        cell.touch();
+    }
+    cell
+}
+
+/// What Redis reads into an `int`.
+pub(crate) fn parse_i32(word: &[u8]) -> Result<i32, Fault> {
+    let n = parse_i64(word).ok_or(Fault::NotInteger)?;
+    i32::try_from(n)
+        .map_err(|_| Fault::err(format!("value is out of range, value must between {} and {}", i32::MIN, i32::MAX)))
+}
+
+/// The number of one of `databases` databases.
+pub(crate) fn parse_db(word: &[u8], databases: u16) -> Result<DbId, Fault> {
+    let n = parse_i32(word)?;
+    u16::try_from(n).ok().filter(|&n| n < databases).map(DbId).ok_or(Fault::DbIndexOutOfRange)
+}
+
+/// `Together::db` of commands that stay in the database selected.
+pub(crate) fn same_db(_: base::Args<'_>, _: usize, selected: DbId) -> DbId {
+    selected
+}

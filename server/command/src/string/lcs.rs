@@ -1,0 +1,396 @@
+//! Room: command. LCS: the longest common subsequence of two strings, worked out in slices.
+//! Touches: base, store.
+//!
+//! The textbook's table L, where L(i, j) is the length for the first i bytes of one string and the first j of the other,
+//! takes 4 bytes a cell in Redis. Here only one line of it lives at a time. The way back through the table asks of a cell
+//! just which neighbour is larger, so one bit a cell is kept, and none for LEN. Redis refuses what needs more than
+//! `proto-max-bulk-len` bytes of table, and so do we: clients see the same limit, and 1/32 of the memory is used.
+//!
+//! The line runs along the shorter string: its length is at most the root of the number of cells.
+
+use crate::context::Ctx;
+use crate::keep::same_db;
+use crate::row::{Fetched, Job, Read, Together};
+use base::number::parse_i64;
+use base::{Args, Fault, Reply};
+use bytes::Bytes;
+
+/// Cells worked off at once where they are so few that no slice is exceeded: some 100 us.
+const CELLS_AT_ONCE: usize = 64 * 1024;
+
+#[derive(Clone, Copy, Default, Debug, PartialEq)]
+struct Options {
+    length_only: bool,
+    index: bool,
+    with_length: bool,
+    /// 0: every match.
+    match_length_min: i64,
+}
+
+impl Options {
+    fn parse(words: Args<'_>) -> Result<Options, Fault> {
+        let mut o = Options::default();
+        let mut i = 0;
+        while i < words.len() {
+            if words.is(i, "IDX") {
+                o.index = true;
+            } else if words.is(i, "LEN") {
+                o.length_only = true;
+            } else if words.is(i, "WITHMATCHLEN") {
+                o.with_length = true;
+            } else if words.is(i, "MINMATCHLEN") && i + 1 < words.len() {
+                i += 1;
+                o.match_length_min = parse_i64(&words[i]).ok_or(Fault::NotInteger)?.max(0);
+            } else {
+                return Err(Fault::Syntax);
+            }
+            i += 1;
+        }
+        if o.length_only && o.index {
+            return Err(Fault::err("If you want both the length and indexes, please just use IDX."));
+        }
+        Ok(o)
+    }
+}
+
+/// LCS key1 key2 [LEN] [IDX] [MINMATCHLEN length] [WITHMATCHLEN]
+pub fn lcs(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut dyn Reply) {
+    let mut read = |key| {
+        let entry = ctx.store.read(ctx.db, key, ctx.now_ms, !ctx.no_touch);
+        entry.map_or(Ok(Bytes::new()), |entry| super::string(entry).map(|entry| entry.portable().value))
+    };
+    let (a, b) = (read(args.at(1)), read(args.at(2)));
+    let (Ok(a), Ok(b)) = (a, b) else {
+        return reply.fault(&Fault::err("The specified keys must contain string values"));
+    };
+    ctx.job = start(a, b, args, ctx.limits.value_bytes_max, reply);
+}
+
+pub static LCS: Together = Together {
+    read: |_, _| Read::Entry,
+    decide: |decide, args, fetched, reply| {
+        let [a, b] = [0, 1].map(|n| match fetched.get(n) {
+            Some(Fetched::Entry { value, .. }) => Bytes::copy_from_slice(value),
+            _ => Bytes::new(),
+        });
+        decide.job = start(a, b, args, decide.limits.value_bytes_max, reply);
+    },
+    db: same_db,
+};
+
+/// Answers at once, or leaves the job that will.
+fn start(a: Bytes, b: Bytes, args: Args<'_>, bytes_max: usize, reply: &mut dyn Reply) -> Option<Box<dyn Job>> {
+    let fault = match Options::parse(args.from(3)).and_then(|options| LcsJob::new(a, b, options, bytes_max)) {
+        Ok(mut job) => {
+            if !job.step(CELLS_AT_ONCE) {
+                return Some(Box::new(job));
+            }
+            job.reply(reply);
+            return None;
+        }
+        Err(fault) => fault,
+    };
+    reply.fault(&fault);
+    None
+}
+
+/// A run of equal bytes: its first and last index in both strings.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Match {
+    a: (u32, u32),
+    b: (u32, u32),
+}
+
+impl Match {
+    fn length(&self) -> u32 {
+        self.a.1 - self.a.0 + 1
+    }
+}
+
+struct LcsJob {
+    a: Bytes,
+    b: Bytes,
+    options: Options,
+    /// The longer string is `a`: lines stand for its bytes.
+    a_is_long: bool,
+    /// L of the line being worked on; up to `column` the new one, beyond it still the one before.
+    line: Vec<u32>,
+    /// L(line - 1, column): what `line` held at `column` before.
+    diagonal: u32,
+    /// The next cell, counted from 0.
+    row: usize,
+    column: usize,
+    /// Per cell: L(i - 1, j) > L(i, j - 1), i counting `a` and j counting `b`.
+    towards_a: Bits,
+    /// Where the way back stands: bytes left of `a` and of `b`; `None` until the table is done.
+    back: Option<(usize, usize)>,
+    length: u32,
+    /// The common bytes, the last one first.
+    common: Vec<u8>,
+    run: Option<Match>,
+    matches: Vec<Match>,
+}
+
+impl LcsJob {
+    fn new(a: Bytes, b: Bytes, options: Options, bytes_max: usize) -> Result<LcsJob, Fault> {
+        let too_long = |s: &Bytes| s.len() >= u32::MAX as usize - 1;
+        if too_long(&a) || too_long(&b) {
+            return Err(Fault::err("String too long for LCS"));
+        }
+        // Both fit 32 bits: the product of bytes fits 128.
+        if (a.len() as u128 + 1) * (b.len() as u128 + 1) * 4 > bytes_max as u128 {
+            return Err(Fault::err("Insufficient memory, transient memory for LCS exceeds proto-max-bulk-len"));
+        }
+        let a_is_long = a.len() >= b.len();
+        let line = vec![0; a.len().min(b.len())];
+        Ok(LcsJob {
+            a_is_long,
+            line,
+            diagonal: 0,
+            row: 0,
+            column: 0,
+            towards_a: Bits::default(),
+            back: None,
+            length: 0,
+            common: Vec::new(),
+            run: None,
+            matches: Vec::new(),
+            a,
+            b,
+            options,
+        })
+    }
+
+    /// Works off up to `budget` cells of the table. What is left of the budget once the table is done.
+    fn fill(&mut self, mut budget: usize) -> usize {
+        let keep = !self.options.length_only;
+        let (long, short) = if self.a_is_long { (&self.a, &self.b) } else { (&self.b, &self.a) };
+        while self.row < long.len() && !short.is_empty() {
+            if budget == 0 {
+                return 0;
+            }
+            let until = short.len().min(self.column + budget);
+            budget -= until - self.column;
+            let byte = long[self.row];
+            let mut left = if self.column == 0 { 0 } else { self.line[self.column - 1] };
+            let mut diagonal = self.diagonal;
+            for (cell, &other) in self.line[self.column..until].iter_mut().zip(&short[self.column..until]) {
+                let above = *cell;
+                if keep {
+                    // `above` has one byte less of the long string, `left` one less of the short one.
+                    self.towards_a.push(if self.a_is_long { above > left } else { left > above });
+                }
+                *cell = if byte == other { diagonal + 1 } else { above.max(left) };
+                (left, diagonal) = (*cell, above);
+            }
+            (self.column, self.diagonal) = (until, diagonal);
+            if until == short.len() {
+                (self.row, self.column, self.diagonal) = (self.row + 1, 0, 0);
+            }
+        }
+        self.length = self.line.last().copied().unwrap_or(0);
+        self.line = Vec::new();
+        if keep {
+            self.common.reserve_exact(self.length as usize);
+        }
+        self.back = Some(if keep { (self.a.len(), self.b.len()) } else { (0, 0) });
+        budget.max(1)
+    }
+
+    fn towards_a(&self, i: usize, j: usize) -> bool {
+        let (i, j) = (i - 1, j - 1);
+        self.towards_a.get(if self.a_is_long { i * self.b.len() + j } else { j * self.a.len() + i })
+    }
+
+    /// One step of the way back, from the last bytes to the first.
+    fn step_back(&mut self, i: usize, j: usize) -> (usize, usize) {
+        if self.a[i - 1] != self.b[j - 1] {
+            self.end_run();
+            return if self.towards_a(i, j) { (i - 1, j) } else { (i, j - 1) };
+        }
+        self.common.push(self.a[i - 1]);
+        let (x, y) = (i as u32 - 1, j as u32 - 1);
+        // After a step that was no match, or at the start, there is no run: a run is always continued here.
+        let run = self.run.get_or_insert(Match { a: (x, x), b: (y, y) });
+        (run.a.0, run.b.0) = (x, y);
+        if x == 0 || y == 0 {
+            self.end_run();
+        }
+        (i - 1, j - 1)
+    }
+
+    fn end_run(&mut self) {
+        if let Some(run) = self.run.take()
+            && self.options.index
+            && i64::from(run.length()) >= self.options.match_length_min
+        {
+            self.matches.push(run);
+        }
+    }
+}
+
+impl Job for LcsJob {
+    fn step(&mut self, units: usize) -> bool {
+        let mut budget = units.max(1);
+        if self.back.is_none() {
+            budget = self.fill(budget);
+        }
+        while let Some((i, j)) = self.back {
+            if i == 0 || j == 0 {
+                return true;
+            }
+            if budget == 0 {
+                return false;
+            }
+            budget -= 1;
+            self.back = Some(self.step_back(i, j));
+        }
+        false
+    }
+
+    fn reply(&mut self, reply: &mut dyn Reply) {
+        if self.options.length_only {
+            return reply.int(self.length.into());
+        }
+        if !self.options.index {
+            self.common.reverse();
+            return reply.shared(std::mem::take(&mut self.common).into());
+        }
+        reply.map(2);
+        reply.bulk(b"matches");
+        reply.array(self.matches.len());
+        for found in &self.matches {
+            reply.array(2 + usize::from(self.options.with_length));
+            for (first, last) in [found.a, found.b] {
+                reply.array(2);
+                reply.int(first.into());
+                reply.int(last.into());
+            }
+            if self.options.with_length {
+                reply.int(found.length().into());
+            }
+        }
+        reply.bulk(b"len");
+        reply.int(self.length.into());
+    }
+}
+
+/// A row of bits in pieces, so that no single allocation or release is large.
+#[derive(Default)]
+struct Bits {
+    pieces: Vec<Vec<u64>>,
+    len: usize,
+}
+
+/// 64 KiB a piece.
+const PIECE_WORDS: usize = 8192;
+const PIECE_BITS: usize = PIECE_WORDS * 64;
+
+impl Bits {
+    #[inline]
+    fn push(&mut self, bit: bool) {
+        if self.len % 64 == 0 {
+            if self.len % PIECE_BITS == 0 {
+                // The first one grows as it is filled: most tables are small.
+                let room = if self.len == 0 { 0 } else { PIECE_WORDS };
+                self.pieces.push(Vec::with_capacity(room));
+            }
+            if let Some(piece) = self.pieces.last_mut() {
+                piece.push(0);
+            }
+        }
+        if let Some(word) = self.pieces.last_mut().and_then(|piece| piece.last_mut()) {
+            *word |= u64::from(bit) << (self.len % 64);
+        }
+        self.len += 1;
+    }
+
+    fn get(&self, i: usize) -> bool {
+        self.pieces[i / PIECE_BITS][i % PIECE_BITS / 64] >> (i % 64) & 1 != 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The textbook's table, whole, and the way back that LCS documents: on a tie towards the start of `b`.
+    fn slow(a: &[u8], b: &[u8], min: i64) -> (usize, Vec<u8>, Vec<Match>) {
+        let mut l = vec![vec![0usize; b.len() + 1]; a.len() + 1];
+        for i in 1..=a.len() {
+            for j in 1..=b.len() {
+                l[i][j] = if a[i - 1] == b[j - 1] { l[i - 1][j - 1] + 1 } else { l[i - 1][j].max(l[i][j - 1]) };
+            }
+        }
+        let (mut i, mut j) = (a.len(), b.len());
+        let mut pairs = Vec::new();
+        while i > 0 && j > 0 {
+            if a[i - 1] == b[j - 1] {
+                (i, j) = (i - 1, j - 1);
+                pairs.push((i as u32, j as u32));
+            } else if l[i - 1][j] > l[i][j - 1] {
+                i -= 1;
+            } else {
+                j -= 1;
+            }
+        }
+        let common = pairs.iter().rev().map(|&(i, _)| a[i as usize]).collect();
+        let runs = pairs.chunk_by(|x, y| x.0 == y.0 + 1 && x.1 == y.1 + 1);
+        let matches = runs.map(|run| {
+            let (last, first) = (run[0], run[run.len() - 1]);
+            Match { a: (first.0, last.0), b: (first.1, last.1) }
+        });
+        (l[a.len()][b.len()], common, matches.filter(|m| m.length() as i64 >= min).collect())
+    }
+
+    fn check(a: &[u8], b: &[u8], units: usize, min: i64) {
+        let (length, common, matches) = slow(a, b, min);
+        for (length_only, index) in [(false, false), (true, false), (false, true)] {
+            let options = Options { length_only, index, match_length_min: min, with_length: false };
+            let (a, b) = (Bytes::copy_from_slice(a), Bytes::copy_from_slice(b));
+            let mut job = LcsJob::new(a.clone(), b.clone(), options, usize::MAX).unwrap();
+            let mut steps = 0;
+            while !job.step(units) {
+                steps += 1;
+                assert!(steps <= (a.len() * b.len() + a.len() + b.len()) / units + 2, "it moves on");
+            }
+            assert_eq!(job.length as usize, length);
+            if !length_only {
+                job.common.reverse();
+                assert_eq!(job.common, common);
+            }
+            if index {
+                assert_eq!(job.matches, matches);
+            }
+        }
+    }
+
+    #[test]
+    fn jobs_equal_the_textbook() {
+        let seed: u64 = 0x1c5_2024;
+        println!("seed {seed}");
+        let mut x = seed;
+        let mut next = |n: u64| {
+            x = x.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            (x >> 33) % n
+        };
+        for _ in 0..400 {
+            let letters = 1 + next(4);
+            let (n, m) = (next(40), next(40));
+            let a: Vec<u8> = (0..n).map(|_| b'a' + next(letters) as u8).collect();
+            let b: Vec<u8> = (0..m).map(|_| b'a' + next(letters) as u8).collect();
+            check(&a, &b, 1 + next(50) as usize, next(4) as i64);
+        }
+        let long: Vec<u8> = (0..1500).map(|_| b'a' + next(3) as u8).collect();
+        let other: Vec<u8> = (0..900).map(|_| b'a' + next(3) as u8).collect();
+        check(&long, &other, 10_000, 2);
+        check(&other, &long, 7_777, 0);
+    }
+
+    #[test]
+    fn the_limit_is_that_of_a_whole_table() {
+        let s = |n: usize| Bytes::from(vec![b'x'; n]);
+        assert!(LcsJob::new(s(9), s(9), Options::default(), 400).is_ok());
+        assert!(LcsJob::new(s(9), s(9), Options::default(), 399).is_err());
+    }
+}

@@ -1,0 +1,365 @@
+//! Room: command. THE table: every row by its verb, by its number, and what routing asks of a row.
+//! Touches: base.
+
+use crate::cluster::{CLUSTER, CLUSTER_FAMILY};
+use crate::connection::{CLIENT, CONNECTION};
+use crate::generic::{GENERIC, OBJECT};
+use crate::memcache::MEMCACHE;
+use crate::row::{KeySpec, Keys, Row};
+use crate::server::{COMMAND, CONFIG, LATENCY, MEMORY, SERVER, SLOWLOG};
+use crate::string::STRING;
+use base::{Args, Fault};
+
+/// Every row there is. A row's number is its place in this order, the most used families first. RESP's families stand
+/// before their containers' subcommands.
+static FAMILIES: [&[Row]; 14] = [
+    &STRING,
+    &GENERIC,
+    MEMCACHE,
+    &CONNECTION,
+    &SERVER,
+    &CLUSTER_FAMILY,
+    &OBJECT,
+    &CLIENT,
+    &COMMAND,
+    &CONFIG,
+    &LATENCY,
+    &MEMORY,
+    &SLOWLOG,
+    &CLUSTER,
+];
+
+/// The families whose rows `find` finds, in the order in which COMMAND lists them.
+static RESP_FAMILIES: [&[Row]; 5] = [&STRING, &GENERIC, &CONNECTION, &SERVER, &CLUSTER_FAMILY];
+
+const fn count(families: &[&[Row]]) -> usize {
+    let (mut n, mut i) = (0, 0);
+    while i < families.len() {
+        n += families[i].len();
+        i += 1;
+    }
+    n
+}
+
+/// How many rows there are, subcommands and memcached's included: numbers run from 0 to this.
+pub const ROWS: usize = count(&FAMILIES);
+
+/// How many RESP commands there are, subcommands not counted: what COMMAND COUNT says.
+pub const COMMANDS: usize = count(&RESP_FAMILIES);
+
+static COMMAND_ROWS: [&Row; COMMANDS] = {
+    let mut rows = [&STRING[0]; COMMANDS];
+    let (mut n, mut i) = (0, 0);
+    while i < RESP_FAMILIES.len() {
+        let mut j = 0;
+        while j < RESP_FAMILIES[i].len() {
+            rows[n] = &RESP_FAMILIES[i][j];
+            n += 1;
+            j += 1;
+        }
+        i += 1;
+    }
+    rows
+};
+
+/// All RESP commands, subcommands not among them.
+pub fn commands() -> impl ExactSizeIterator<Item = &'static Row> {
+    COMMAND_ROWS.iter().copied()
+}
+
+/// All rows by their numbers.
+pub fn rows() -> impl Iterator<Item = &'static Row> {
+    FAMILIES.iter().flat_map(|family| family.iter())
+}
+
+/// Open addressing over four bytes and the length of a verb. 512 places for about 80 verbs: nearly every verb is found
+/// at its first place.
+const PLACES: usize = 512;
+
+static INDEX: [u8; PLACES] = {
+    let mut index = [0u8; PLACES];
+    let mut i = 0;
+    assert!(COMMANDS < 255);
+    while i < COMMANDS {
+        let mut at = place(COMMAND_ROWS[i].name.as_bytes());
+        while index[at] != 0 {
+            at = (at + 1) % PLACES;
+        }
+        index[at] = i as u8 + 1;
+        i += 1;
+    }
+    index
+};
+
+/// Bit 0x20 makes letters lower case and spoils nothing else: the verb is compared afterwards.
+const fn place(verb: &[u8]) -> usize {
+    let n = verb.len();
+    let bytes = [verb[0] | 0x20, verb[n / 2] | 0x20, verb[n * 3 / 4] | 0x20, verb[n - 1] | 0x20];
+    let mixed = (u32::from_le_bytes(bytes).wrapping_add(n as u32) as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    (mixed >> 40) as usize % PLACES
+}
+
+/// The row of a RESP verb, letters of either case alike. A container's row for a container.
+#[inline]
+pub fn find(verb: &[u8]) -> Option<&'static Row> {
+    if verb.is_empty() {
+        return None;
+    }
+    let mut at = place(verb);
+    while let Some(i) = (INDEX[at] as usize).checked_sub(1) {
+        let row = COMMAND_ROWS[i];
+        if row.name.as_bytes().eq_ignore_ascii_case(verb) {
+            return Some(row);
+        }
+        at = (at + 1) % PLACES;
+    }
+    None
+}
+
+/// The subcommand of a container.
+pub fn find_sub(container: &'static Row, word: &[u8]) -> Option<&'static Row> {
+    container.subs.iter().find(|sub| sub.sub_name().as_bytes().eq_ignore_ascii_case(word))
+}
+
+/// A row by its full name: `get`, `config|get`.
+pub fn find_full(name: &[u8]) -> Option<&'static Row> {
+    let mut parts = name.split(|&b| b == b'|');
+    let row = find(parts.next()?)?;
+    match (parts.next(), parts.next()) {
+        (None, _) => Some(row),
+        (Some(sub), None) => find_sub(row, sub),
+        _ => None,
+    }
+}
+
+/// The row that runs an ask: verb and subcommand known, as many words as they want. Else the error that Redis gives.
+pub fn resolve(args: Args<'_>) -> Result<&'static Row, Fault> {
+    let Some(mut row) = args.get(0).and_then(find) else {
+        return Err(unknown(args));
+    };
+    if !row.subs.is_empty()
+        && let Some(word) = args.get(1)
+    {
+        row = find_sub(row, word).ok_or_else(|| unknown_subcommand(args))?;
+    }
+    if row.takes(args.len()) { Ok(row) } else { Err(Fault::WrongArity(row.name)) }
+}
+
+/// What Redis prints with `%.128s`: up to a zero byte, up to `max` bytes, without line ends.
+fn shown(word: &[u8], max: usize) -> String {
+    let word = &word[..word.len().min(max)];
+    let word = word.split(|&b| b == 0).next().unwrap_or(word);
+    String::from_utf8_lossy(word).replace(['\r', '\n'], " ")
+}
+
+fn unknown(args: Args<'_>) -> Fault {
+    let mut rest = String::new();
+    for word in args.from(1).iter() {
+        if rest.len() >= 128 {
+            break;
+        }
+        rest = format!("{rest}'{}' ", shown(word, 128 - rest.len()));
+    }
+    let verb = shown(args.get(0).unwrap_or_default(), 128);
+    Fault::err(format!("unknown command '{verb}', with args beginning with: {rest}"))
+}
+
+fn unknown_subcommand(args: Args<'_>) -> Fault {
+    let container = shown(&args[0], 128).to_ascii_uppercase();
+    Fault::err(format!("unknown subcommand '{}'. Try {container} HELP.", shown(&args[1], 128)))
+}
+
+impl Row {
+    /// A number of its own, dense from 0, the same in every shard of a process.
+    pub fn id(&'static self) -> u16 {
+        let at = std::ptr::from_ref(self) as usize;
+        let mut first = 0;
+        for family in FAMILIES.iter() {
+            let start = family.as_ptr() as usize;
+            if at >= start && at < start + size_of_val(*family) {
+                return (first + (at - start) / size_of::<Row>()) as u16;
+            }
+            first += family.len();
+        }
+        unreachable!("a row outside the table: {}", self.name)
+    }
+
+    /// A subcommand's own word: `get` of `config|get`. The name itself where there is no container.
+    pub fn sub_name(&self) -> &'static str {
+        self.name.split_once('|').map_or(self.name, |(_, sub)| sub)
+    }
+
+    /// Whether an ask of `words` words, the verb counted, has as many as the row wants.
+    #[inline]
+    pub fn takes(&self, words: usize) -> bool {
+        if self.arity >= 0 { words == self.arity as usize } else { words >= self.arity.unsigned_abs() as usize }
+    }
+
+    #[inline]
+    pub fn is(&self, flags: u32) -> bool {
+        self.flags & flags != 0
+    }
+
+    /// Word index of the key, for a row that has exactly one wherever it is used.
+    #[inline]
+    pub fn one_key(&self) -> Option<usize> {
+        match self.keys {
+            Keys::Specs([spec]) if spec.last == 0 => Some(spec.first),
+            Keys::Range { first, last, .. } if first as isize == last && first > 0 => Some(first),
+            _ => None,
+        }
+    }
+
+    /// First key, last key and step, as COMMAND INFO gives them: of several specifications the range that holds them all.
+    pub fn key_range(&self) -> (usize, isize, usize) {
+        match self.keys {
+            Keys::None | Keys::Find(_) | Keys::Specs([]) => (0, 0, 0),
+            Keys::Range { first, last, step } => (first, last, step),
+            Keys::Specs([spec]) => (spec.first, spec.legacy_last(), spec.step),
+            // Redis (populateCommandLegacyRangeSpec): neighbours of step 1 are joined.
+            Keys::Specs(specs) => {
+                let first = specs.iter().map(|s| s.first).min().unwrap_or(0);
+                let last = specs.iter().map(|s| s.legacy_last()).max().unwrap_or(0);
+                (first, last, 1)
+            }
+        }
+    }
+}
+
+impl KeySpec {
+    /// The last key, counted from the ask's first word; negative: from its end.
+    fn legacy_last(&self) -> isize {
+        if self.last >= 0 { self.first as isize + self.last } else { self.last }
+    }
+
+    /// Word indexes of the keys in an ask of `words` words.
+    pub fn positions(&self, words: usize) -> impl Iterator<Item = usize> + use<> {
+        let last = self.legacy_last();
+        let end =
+            if last >= 0 { (last as usize + 1).min(words) } else { words.saturating_sub(last.unsigned_abs() - 1) };
+        (self.first..end).step_by(self.step.max(1))
+    }
+}
+
+/// Puts the word indexes of all keys into `keys`, in the order of the words.
+pub fn keys_of(row: &Row, args: Args<'_>, keys: &mut Vec<usize>) -> Result<(), Fault> {
+    keys.clear();
+    match row.keys {
+        Keys::None => {}
+        Keys::Range { first, last, step } => {
+            let last = if last >= 0 { last - first as isize } else { last };
+            keys.extend(KeySpec { first, last, step, ..KeySpec::ONE }.positions(args.len()));
+        }
+        Keys::Specs(specs) => specs.iter().for_each(|spec| keys.extend(spec.positions(args.len()))),
+        Keys::Find(find) => find(args, keys)?,
+    }
+    Ok(())
+}
+
+/// The row with this number.
+pub fn by_id(id: u16) -> Option<&'static Row> {
+    let mut i = id as usize;
+    for family in FAMILIES.iter() {
+        match family.get(i) {
+            Some(row) => return Some(row),
+            None => i -= family.len(),
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::row::{Flag, Run};
+    use base::ArgsBuf;
+
+    #[test]
+    fn every_row_is_found_by_name_and_number() {
+        for (i, row) in rows().enumerate() {
+            assert_eq!(row.id() as usize, i, "{}", row.name);
+            assert!(std::ptr::eq(by_id(i as u16).unwrap(), row));
+        }
+        assert!(by_id(ROWS as u16).is_none());
+        for row in commands() {
+            assert!(std::ptr::eq(find(row.name.as_bytes()).unwrap(), row));
+            assert!(std::ptr::eq(find(row.name.to_uppercase().as_bytes()).unwrap(), row));
+            assert!(find(format!("{}x", row.name).as_bytes()).is_none());
+            for sub in row.subs {
+                assert_eq!(sub.name.split_once('|').unwrap().0, row.name);
+                assert!(std::ptr::eq(find_full(sub.name.as_bytes()).unwrap(), sub));
+                assert!(sub.id() as usize >= COMMANDS, "subcommands' numbers follow");
+            }
+        }
+        for absent in [&b""[..], b"g", b"ge", b"gett", b"\xff\xff\xff", b"config|get", b"G\0T"] {
+            assert!(find(absent).is_none(), "{}", absent.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn verbs_are_mostly_at_their_first_place() {
+        let astray = commands().filter(|row| {
+            let i = INDEX[place(row.name.as_bytes())] as usize;
+            COMMAND_ROWS[i - 1].name != row.name
+        });
+        assert!(astray.count() <= 8);
+    }
+
+    #[test]
+    fn rows_are_sound() {
+        for row in rows() {
+            assert!(!row.name.is_empty() && row.arity != 0 && !row.docs.summary.is_empty(), "{}", row.name);
+            assert_eq!(row.name, row.name.to_lowercase());
+            assert_eq!(
+                matches!(row.run, Run::Container),
+                !row.subs.is_empty() && row.name != "command",
+                "{}",
+                row.name
+            );
+            assert!(!(row.is(Flag::WRITE) && row.is(Flag::READONLY)), "{}", row.name);
+            if matches!(row.run, Run::One(_)) {
+                assert!(row.one_key().is_some(), "{}", row.name);
+            }
+        }
+    }
+
+    #[test]
+    fn keys_are_told_from_the_words() {
+        let check = |ask: &str, expected: &[usize]| {
+            let words: ArgsBuf = ask.split(' ').map(str::as_bytes).collect();
+            let row = resolve(words.args()).unwrap();
+            let mut keys = vec![99];
+            keys_of(row, words.args(), &mut keys).unwrap();
+            assert_eq!(keys, expected, "{ask}");
+        };
+        check("GET a", &[1]);
+        check("ping", &[]);
+        check("DEL a b c", &[1, 2, 3]);
+        check("mset a 1 b 2", &[1, 3]);
+        // Odd words: the handler refuses them, routing must only not trip.
+        check("mset a 1 b", &[1, 3]);
+        check("copy a b DB 1 REPLACE", &[1, 2]);
+        check("lcs a b IDX", &[1, 2]);
+        check("object ENCODING k", &[2]);
+        check("memory usage k samples 1", &[2]);
+    }
+
+    #[test]
+    fn unknown_verbs_are_told_as_redis_tells_them() {
+        let check = |words: &[&[u8]], expected: &str| {
+            let words: ArgsBuf = words.iter().copied().collect();
+            assert_eq!(resolve(words.args()).map(|r| r.name).unwrap_err().resp(), expected);
+        };
+        check(&[b"foo"], "ERR unknown command 'foo', with args beginning with: ");
+        check(&[b"foo", b"a", b"b\r\nc"], "ERR unknown command 'foo', with args beginning with: 'a' 'b  c' ");
+        check(&[b"config", b"foo"], "ERR unknown subcommand 'foo'. Try CONFIG HELP.");
+        check(&[b"Config"], "ERR wrong number of arguments for 'config' command");
+        check(&[b"config", b"GET"], "ERR wrong number of arguments for 'config|get' command");
+        check(&[b"get"], "ERR wrong number of arguments for 'get' command");
+        check(&[b""], "ERR unknown command '', with args beginning with: ");
+        let long = [b'x'; 200];
+        let shown = "x".repeat(128);
+        check(&[&long], &format!("ERR unknown command '{shown}', with args beginning with: "));
+        check(&[b"a", &long, b"b"], &format!("ERR unknown command 'a', with args beginning with: '{shown}' "));
+    }
+}
