@@ -3,9 +3,12 @@
 #![forbid(unsafe_code)]
 
 pub mod cluster;
+pub mod commands;
 pub mod connection;
 pub mod context;
+pub mod docs;
 pub mod generic;
+pub mod help;
 mod keep;
 /// Stands in until the family comes.
 pub mod memcache {

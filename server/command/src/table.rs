@@ -210,6 +210,11 @@ impl Row {
         }
     }
 
+    /// Whether the words alone, without a look at them, tell where keys are.
+    pub fn keys_are_told(&self) -> bool {
+        matches!(self.keys, Keys::Range { .. } | Keys::Specs(_))
+    }
+
     /// First key, last key and step, as COMMAND INFO gives them: of several specifications the range that holds them all.
     pub fn key_range(&self) -> (usize, isize, usize) {
         match self.keys {

@@ -45,10 +45,11 @@ impl Conditions {
     /// A key without a deadline lives forever: nothing is greater, everything is less.
     fn allow(&self, at: i64, current: Option<u64>) -> bool {
         let current = current.map(|d| d as i64);
-        !(self.nx && current.is_some())
-            && !(self.xx && current.is_none())
-            && !(self.gt && current.is_none_or(|current| at <= current))
-            && !(self.lt && current.is_some_and(|current| at >= current))
+        let barred = self.nx && current.is_some()
+            || self.xx && current.is_none()
+            || self.gt && current.is_none_or(|current| at <= current)
+            || self.lt && current.is_some_and(|current| at >= current);
+        !barred
     }
 }
 

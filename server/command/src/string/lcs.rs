@@ -289,8 +289,8 @@ const PIECE_BITS: usize = PIECE_WORDS * 64;
 impl Bits {
     #[inline]
     fn push(&mut self, bit: bool) {
-        if self.len % 64 == 0 {
-            if self.len % PIECE_BITS == 0 {
+        if self.len.is_multiple_of(64) {
+            if self.len.is_multiple_of(PIECE_BITS) {
                 // The first one grows as it is filled: most tables are small.
                 let room = if self.len == 0 { 0 } else { PIECE_WORDS };
                 self.pieces.push(Vec::with_capacity(room));

@@ -38,7 +38,7 @@ pub static MGET: Together = Together {
 
 /// MSET key value [key value ...]
 pub fn mset(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut dyn Reply) {
-    if args.len() % 2 == 0 {
+    if args.len().is_multiple_of(2) {
         return reply.fault(&Fault::WrongArity("mset"));
     }
     put_all(ctx, args);
@@ -47,7 +47,7 @@ pub fn mset(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut dyn Reply) {
 
 /// MSETNX key value [key value ...]
 pub fn msetnx(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut dyn Reply) {
-    if args.len() % 2 == 0 {
+    if args.len().is_multiple_of(2) {
         return reply.fault(&Fault::WrongArity("msetnx"));
     }
     for (key, _) in pairs(args) {
@@ -72,7 +72,7 @@ fn put_all(ctx: &mut Ctx<'_>, args: Args<'_>) {
 pub static MSET: Together = Together {
     read: |_, _| Read::Skip,
     decide: |decide, args, _, reply| {
-        if args.len() % 2 == 0 {
+        if args.len().is_multiple_of(2) {
             return reply.fault(&Fault::WrongArity("mset"));
         }
         write_all(decide, args);
@@ -84,7 +84,7 @@ pub static MSET: Together = Together {
 pub static MSETNX: Together = Together {
     read: |_, _| Read::Renew,
     decide: |decide, args, fetched, reply| {
-        if args.len() % 2 == 0 {
+        if args.len().is_multiple_of(2) {
             return reply.fault(&Fault::WrongArity("msetnx"));
         }
         if fetched.iter().any(|found| !matches!(found, Fetched::Absent)) {
