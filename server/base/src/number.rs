@@ -3,6 +3,7 @@
 mod big;
 mod extended;
 mod float;
+mod grisu;
 mod scan;
 
 pub use extended::Extended;

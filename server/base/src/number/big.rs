@@ -2,30 +2,30 @@
 
 use std::cmp::Ordering;
 
-/// Little-endian limbs of 32 bits, no zero limb at the top; zero has none.
+/// Little-endian limbs of 64 bits, no zero limb at the top; zero has none.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Big {
-    limbs: Vec<u32>,
+    limbs: Vec<u64>,
 }
 
+/// The largest power of ten in a limb: 10^19.
+const TEN_MAX: u64 = 10u64.pow(19);
+
 impl Big {
-    pub fn from_u128(mut n: u128) -> Big {
-        let mut limbs = Vec::with_capacity(4);
-        while n > 0 {
-            limbs.push(n as u32);
-            n >>= 32;
-        }
-        Big { limbs }
+    pub fn from_u128(n: u128) -> Big {
+        let mut big = Big { limbs: vec![n as u64, (n >> 64) as u64] };
+        big.trim();
+        big
     }
 
     /// `digits` are ASCII digits.
     pub fn from_decimal(digits: impl Iterator<Item = u8>) -> Big {
         let mut big = Big::default();
-        let (mut chunk, mut factor) = (0u32, 1u32);
+        let (mut chunk, mut factor) = (0u64, 1u64);
         for d in digits {
-            chunk = chunk * 10 + (d - b'0') as u32;
+            chunk = chunk * 10 + (d - b'0') as u64;
             factor *= 10;
-            if factor == 1_000_000_000 {
+            if factor == TEN_MAX {
                 big.multiply_add(factor, chunk);
                 (chunk, factor) = (0, 1);
             }
@@ -39,34 +39,34 @@ impl Big {
     }
 
     pub fn bits(&self) -> u32 {
-        self.limbs.last().map_or(0, |top| self.limbs.len() as u32 * 32 - top.leading_zeros())
+        self.limbs.last().map_or(0, |top| self.limbs.len() as u32 * 64 - top.leading_zeros())
     }
 
-    pub fn multiply_add(&mut self, factor: u32, term: u32) {
-        let mut carry = term as u64;
+    fn multiply_add(&mut self, factor: u64, term: u64) {
+        let mut carry = term as u128;
         for limb in &mut self.limbs {
-            carry += *limb as u64 * factor as u64;
-            *limb = carry as u32;
-            carry >>= 32;
+            carry += *limb as u128 * factor as u128;
+            *limb = carry as u64;
+            carry >>= 64;
         }
         if carry > 0 {
-            self.limbs.push(carry as u32);
+            self.limbs.push(carry as u64);
         }
     }
 
     pub fn multiply_pow10(&mut self, mut exponent: u32) {
-        while exponent >= 9 {
-            self.multiply_add(1_000_000_000, 0);
-            exponent -= 9;
+        while exponent >= 19 {
+            self.multiply_add(TEN_MAX, 0);
+            exponent -= 19;
         }
-        self.multiply_add(10u32.pow(exponent), 0);
+        self.multiply_add(10u64.pow(exponent), 0);
     }
 
     pub fn shift_left(&mut self, bits: u32) {
         if self.is_zero() {
             return;
         }
-        let (whole, part) = ((bits / 32) as usize, bits % 32);
+        let (whole, part) = ((bits / 64) as usize, bits % 64);
         if part > 0 {
             self.multiply_add(1 << part, 0);
         }
@@ -75,14 +75,14 @@ impl Big {
 
     /// Shifts right; whether a bit that was set fell out.
     pub fn shift_right(&mut self, bits: u32) -> bool {
-        let (whole, part) = ((bits / 32) as usize, bits % 32);
+        let (whole, part) = ((bits / 64) as usize, bits % 64);
         let gone = whole.min(self.limbs.len());
         let mut lost = self.limbs.drain(..gone).any(|limb| limb != 0);
         if part > 0 && !self.limbs.is_empty() {
-            lost |= self.limbs[0] << (32 - part) != 0;
+            lost |= self.limbs[0] << (64 - part) != 0;
             for i in 0..self.limbs.len() {
                 let above = self.limbs.get(i + 1).copied().unwrap_or(0);
-                self.limbs[i] = self.limbs[i] >> part | above << (32 - part);
+                self.limbs[i] = self.limbs[i] >> part | above << (64 - part);
             }
         }
         self.trim();
@@ -91,16 +91,18 @@ impl Big {
 
     /// The lowest 128 bits.
     pub fn low_u128(&self) -> u128 {
-        self.limbs.iter().take(4).rev().fold(0, |n, &limb| n << 32 | limb as u128)
+        self.limbs.iter().take(2).rev().fold(0, |n, &limb| n << 64 | limb as u128)
     }
 
-    /// Divides in place by `divisor`, returns the remainder.
-    pub fn divide_small(&mut self, divisor: u32) -> u32 {
+    /// Divides in place by 10^9, returns the remainder. Half a limb a step, so that it is plain 64-bit division by a constant.
+    fn divide_billion(&mut self) -> u32 {
+        const BILLION: u64 = 1_000_000_000;
         let mut rest = 0u64;
         for limb in self.limbs.iter_mut().rev() {
-            let n = rest << 32 | *limb as u64;
-            *limb = (n / divisor as u64) as u32;
-            rest = n % divisor as u64;
+            let high = rest << 32 | *limb >> 32;
+            let low = ((high % BILLION) << 32) | (*limb & u32::MAX as u64);
+            *limb = ((high / BILLION) << 32) | (low / BILLION);
+            rest = low % BILLION;
         }
         self.trim();
         rest as u32
@@ -133,13 +135,14 @@ impl Big {
 
     /// `self -= other`, which must not be the larger one.
     fn subtract(&mut self, other: &Big) {
-        let mut borrow = 0i64;
+        let mut borrow = false;
         for (i, limb) in self.limbs.iter_mut().enumerate() {
-            let n = *limb as i64 - other.limbs.get(i).copied().unwrap_or(0) as i64 - borrow;
-            *limb = n as u32;
-            borrow = (n < 0) as i64;
+            let (n, under) = limb.overflowing_sub(other.limbs.get(i).copied().unwrap_or(0));
+            let (n, under_again) = n.overflowing_sub(borrow as u64);
+            *limb = n;
+            borrow = under || under_again;
         }
-        debug_assert_eq!(borrow, 0);
+        debug_assert!(!borrow);
         self.trim();
     }
 
@@ -150,13 +153,13 @@ impl Big {
     }
 
     /// Decimal digits, most significant first; `0` for zero.
-    pub fn to_decimal(mut self) -> Vec<u8> {
+    pub fn into_decimal(mut self) -> Vec<u8> {
         if self.is_zero() {
             return vec![b'0'];
         }
-        let mut digits = Vec::with_capacity(self.limbs.len() * 10 + 9);
+        let mut digits = Vec::with_capacity(self.limbs.len() * 20 + 9);
         while !self.is_zero() {
-            let mut chunk = self.divide_small(1_000_000_000);
+            let mut chunk = self.divide_billion();
             for _ in 0..9 {
                 digits.push(b'0' + (chunk % 10) as u8);
                 chunk /= 10;
@@ -167,5 +170,50 @@ impl Big {
         }
         digits.reverse();
         digits
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn small_numbers_as_machine_words_have_them() {
+        let mut state = 88172645463325252u64;
+        println!("seed {state}");
+        let mut next = || {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            state
+        };
+        for _ in 0..20_000 {
+            let (a, b) = (next() as u128 >> (next() % 64), (next() >> (next() % 60)).max(1));
+            let big = |n: u128| Big::from_u128(n);
+            let mut product = big(a);
+            product.multiply_add(b, 7);
+            assert_eq!(product.low_u128(), a * b as u128 + 7);
+            assert_eq!(product.clone().into_decimal(), (a * b as u128 + 7).to_string().into_bytes());
+            assert_eq!(Big::from_decimal((a * b as u128).to_string().bytes()), big(a * b as u128));
+            let n = (next() as u128) << 64 | next() as u128;
+            assert_eq!(big(n).divide(&big(b as u128)), (n / b as u128, !n.is_multiple_of(b as u128)));
+            let shift = (next() % 128) as u32;
+            let mut down = big(n);
+            assert_eq!(down.shift_right(shift), n & ((1 << shift) - 1) != 0);
+            assert_eq!(down, big(n >> shift));
+            down.shift_left(shift);
+            assert_eq!(down, big(n >> shift << shift));
+        }
+    }
+
+    #[test]
+    fn large_numbers_return_from_decimal() {
+        let digits: Vec<u8> = (0..5000u32).map(|i| b'1' + (i * i % 9) as u8).collect();
+        assert_eq!(Big::from_decimal(digits.iter().copied()).into_decimal(), digits);
+        let mut power = Big::from_u128(1);
+        power.multiply_pow10(777);
+        let mut expected = vec![b'1'];
+        expected.resize(778, b'0');
+        assert_eq!(power.into_decimal(), expected);
     }
 }

@@ -19,7 +19,7 @@ pub fn parse_f64(text: &[u8]) -> Option<f64> {
             }
             magnitude
         }
-        Scanned::Hex { whole, fraction, exponent } => match FORMAT.from_hex(whole, fraction, exponent) {
+        Scanned::Hex { whole, fraction, exponent } => match FORMAT.nearest_to_hex(whole, fraction, exponent) {
             Rounded::Zero => 0.0,
             Rounded::Underflow | Rounded::Overflow => return None,
             Rounded::Number { mantissa, exponent } => f64_of(mantissa, exponent),
@@ -51,11 +51,9 @@ pub fn push_f64(out: &mut Vec<u8>, x: f64) {
     } else if x <= (i64::MAX / 2) as f64 && x.fract() == 0.0 {
         super::push_u64(out, x as u64);
     } else {
-        let shortest = format!("{x:e}");
-        let (mantissa, exponent) = shortest.split_once('e').unwrap_or((&shortest, "0"));
-        let digits: Vec<u8> = mantissa.bytes().filter(u8::is_ascii_digit).collect();
-        let exponent = exponent.parse::<i32>().unwrap_or(0) + 1 - digits.len() as i32;
-        push_digits(out, &digits, exponent);
+        let mut digits = [0; 18];
+        let (count, exponent) = super::grisu::digits(x, &mut digits);
+        push_digits(out, &digits[..count], exponent);
     }
 }
 
@@ -85,5 +83,58 @@ fn push_digits(out: &mut Vec<u8>, digits: &[u8], exponent: i32) {
         }
         out.extend_from_slice(if leading < 0 { b"e-" } else { b"e+" });
         super::push_u64(out, leading.unsigned_abs() as u64);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(x: f64) -> String {
+        let mut text = Vec::new();
+        push_f64(&mut text, x);
+        String::from_utf8(text).expect("digits")
+    }
+
+    #[test]
+    fn doubles_are_read_and_shown_as_by_redis() {
+        let unescape = |s: &str| s.replace("\\t", "\t").replace("\\0", "\0").into_bytes();
+        let mut count = 0;
+        for line in include_str!("double.cases").split('\n').filter(|l| !l.is_empty() && !l.starts_with('#')) {
+            let (text, expected) = line.split_once('\t').expect("two fields");
+            assert_eq!(parse_f64(&unescape(text)).map_or("notfloat".into(), shown), expected, "{text:?}");
+            count += 1;
+        }
+        assert!(count > 1000, "{count} cases");
+    }
+
+    #[test]
+    fn edges() {
+        for (x, expected) in [
+            (0.0, "0"),
+            (-0.0, "-0"),
+            (f64::NAN, "nan"),
+            (f64::NEG_INFINITY, "-inf"),
+            (3.0, "3"),
+            (-1.5, "-1.5"),
+            (0.1, "0.1"),
+            (1e-5, "0.00001"),
+            (1.5e-7, "1.5e-7"),
+            (1e21, "1e+21"),
+            (123456789012345680000.0, "123456789012345680000"),
+            (4611686018427387904.0, "4611686018427387904"),
+            (1e-300, "1e-300"),
+            (f64::MAX, "1.7976931348623157e+308"),
+            (f64::MIN_POSITIVE, "2.2250738585072014e-308"),
+            (5e-324, "5e-324"),
+        ] {
+            assert_eq!(shown(x), expected);
+        }
+        for text in ["", " 1", "1 ", "nan", "-nan", "1e309", "1e-400", "0x", "1e", ".", "--1", "1\0"] {
+            assert_eq!(parse_f64(text.as_bytes()), None, "{text:?}");
+        }
+        for (text, x) in [("0x1.8p1", 3.0), ("0X.8", 0.5), ("infinity", f64::INFINITY), ("+1.", 1.0), ("0e-999", 0.0)] {
+            assert_eq!(parse_f64(text.as_bytes()), Some(x), "{text:?}");
+        }
     }
 }

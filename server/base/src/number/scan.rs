@@ -116,7 +116,7 @@ impl Format {
             return Rounded::Underflow;
         } else {
             let half = 1u128 << (shift - 1);
-            let lost = mantissa & (half - 1 | half);
+            let lost = mantissa & ((half - 1) | half);
             kept = if shift == 128 { 0 } else { (mantissa >> shift) as u64 };
             if lost > half || lost == half && (sticky || kept & 1 == 1) {
                 let (up, wrapped) = kept.overflowing_add(1);
@@ -137,7 +137,7 @@ impl Format {
     }
 
     /// The nearest number to a scanned decimal.
-    pub fn from_decimal(self, whole: &[u8], fraction: &[u8], exponent: i64) -> Rounded {
+    pub fn nearest_to_decimal(self, whole: &[u8], fraction: &[u8], exponent: i64) -> Rounded {
         let digits = || whole.iter().chain(fraction).copied();
         let significant = digits().skip_while(|&b| b == b'0').count();
         if significant == 0 {
@@ -198,7 +198,7 @@ impl Format {
     }
 
     /// The nearest number to scanned hexadecimal digits.
-    pub fn from_hex(self, whole: &[u8], fraction: &[u8], exponent: i64) -> Rounded {
+    pub fn nearest_to_hex(self, whole: &[u8], fraction: &[u8], exponent: i64) -> Rounded {
         let (mut n, mut sticky, mut dropped) = (0u128, false, 0i64);
         for &b in whole.iter().chain(fraction) {
             let digit = (b as char).to_digit(16).unwrap_or(0) as u128;
