@@ -1,0 +1,16 @@
+//! Room: loadgen. Asks a server in both dialects, measures, and checks what comes back.
+//! Touches: nothing of the server's, so that a bug of the server's wire code is not mirrored here.
+//!
+//! `plan` says what to ask, `wire` draws asks and reads replies, `verify` knows which replies may be, `session` is one
+//! connection without its socket, `engine` moves the bytes of many sessions, `report` counts and prints.
+
+pub mod engine;
+pub mod options;
+pub mod plan;
+pub mod poll;
+pub mod report;
+pub mod scenario;
+pub mod session;
+pub mod socket;
+pub mod verify;
+pub mod wire;
