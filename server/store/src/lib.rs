@@ -1,11 +1,20 @@
 //! Room: store. One shard's data: typed calls, typed outcomes. No I/O, no clock, no thread: time is handed in.
 //! Touches: base.
 
-mod plain;
+mod age;
+mod cell;
+mod entry;
+mod evict;
+mod heap;
+mod rng;
+mod segment;
+mod store;
+mod table;
+mod wheel;
 
-pub use plain::{Cell, Store};
+pub use cell::{Cell, Entry};
+pub use store::Store;
 
-use base::DbId;
 use bytes::Bytes;
 
 /// How a store is laid out. Fixed for its life.
@@ -99,12 +108,6 @@ pub struct Portable {
     /// Unix time, ms.
     pub deadline: Option<u64>,
     pub encoding: Encoding,
-}
-
-/// A live entry, borrowed. Never expired.
-#[derive(Clone, Copy)]
-pub struct Entry<'a> {
-    raw: &'a plain::Raw,
 }
 
 /// Counters since the start or the last `reset_counters`.

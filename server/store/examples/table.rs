@@ -1,0 +1,98 @@
+//! Prints what the store takes in time and memory: `cargo run --release -p store --example table`.
+//! Keys of 16 bytes, values of 32, in random order; memory as the process's growth beyond key and value.
+
+use base::DbId;
+use std::hint::black_box;
+use std::time::Instant;
+use store::{Put, Store, StoreOptions};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+const DB: DbId = DbId::ZERO;
+const VALUE: [u8; 32] = [b'v'; 32];
+
+/// Resident bytes of the process.
+fn resident() -> usize {
+    let text = std::fs::read_to_string("/proc/self/statm").expect("Linux has it");
+    let pages = text.split(' ').nth(1).and_then(|word| word.parse::<usize>().ok()).expect("a number");
+    pages * 4096
+}
+
+fn key(i: u64) -> [u8; 16] {
+    let mut key = *b"key:000000000000";
+    let mut rest = i;
+    for digit in key[4..].iter_mut().rev() {
+        *digit = b'0' + (rest % 10) as u8;
+        rest /= 10;
+    }
+    key
+}
+
+struct Steps(u64);
+
+impl Steps {
+    /// 0 .. n, by xorshift64*.
+    fn below(&mut self, n: u64) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        ((u128::from(self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)) * u128::from(n)) >> 64) as u64
+    }
+}
+
+fn timed(name: &str, count: u64, mut work: impl FnMut(u64)) {
+    let start = Instant::now();
+    (0..count).for_each(&mut work);
+    print!("{name} {:.0} ns  ", start.elapsed().as_nanos() as f64 / count as f64);
+}
+
+fn main() {
+    let mut beyond = Vec::new();
+    for keys in [1_000_000u64, 1_500_000, 2_000_000, 3_000_000, 4_000_000] {
+        let before = resident();
+        let mut store = Store::new(StoreOptions { databases: 16, seed: 7 });
+        let mut worst = 0;
+        print!("{keys} keys: ");
+        let mut last = Instant::now();
+        timed("insert", keys, |i| {
+            store.cell(DB, &key(i), 0).put(&VALUE, Put::default());
+            let now = Instant::now();
+            worst = worst.max((now - last).as_micros());
+            last = now;
+        });
+        print!("(worst {worst} µs)  ");
+        let rss = (resident() - before) as f64 / keys as f64 - 48.0;
+        let counted = store.bytes() as f64 / keys as f64 - 48.0;
+        beyond.push(rss);
+
+        let mut steps = Steps(99);
+        let asks: Vec<[u8; 16]> = (0..1_000_000).map(|_| key(steps.below(keys))).collect();
+        let misses: Vec<[u8; 16]> = (0..1_000_000).map(|_| key(keys + steps.below(keys))).collect();
+        let n = asks.len() as u64;
+        timed("get", n, |i| {
+            black_box(store.read(DB, &asks[i as usize], i / 1000, true).map(|entry| entry.bytes()[0]));
+        });
+        timed("miss", n, |i| {
+            black_box(store.read(DB, &misses[i as usize], i / 1000, true).is_some());
+        });
+        timed("get of 16 fetched ahead", n / 16, |i| {
+            let batch = &asks[i as usize * 16..][..16];
+            batch.iter().for_each(|key| store.prefetch(DB, key));
+            batch.iter().for_each(|key| store.prefetch_entry(DB, key));
+            for key in batch {
+                black_box(store.read(DB, key, i / 1000, true).map(|entry| entry.bytes()[0]));
+            }
+        });
+        timed("set", n, |i| {
+            store.cell(DB, &asks[i as usize], i / 1000).put(&VALUE, Put::default());
+        });
+        println!();
+        println!(
+            "    beyond key and value: {rss:.1} B resident, {counted:.1} counted, {:.1} spare",
+            store.spare_bytes() as f64 / keys as f64
+        );
+        drop(store);
+    }
+    println!("average resident beyond key and value: {:.1} B", beyond.iter().sum::<f64>() / beyond.len() as f64);
+}

@@ -1,0 +1,298 @@
+//! Room: store. One key's place, read and written. Touches: base.
+
+use crate::entry::{Content, Facts, Owned, Ref};
+use crate::heap::Heap;
+use crate::store::Store;
+use crate::table::Spot;
+use crate::{Deadline, Encoding, Kind, Portable, Put, Value, age};
+
+/// What a table slot costs at the usual load, and a node of the deadline index.
+const SLOT_BYTES: usize = 10;
+const NODE_BYTES: usize = 24;
+
+/// A live entry, borrowed. Never expired.
+#[derive(Clone, Copy)]
+pub struct Entry<'a> {
+    raw: Ref<'a>,
+    lfu_decay_minutes: u32,
+}
+
+impl<'a> Entry<'a> {
+    #[inline]
+    pub(crate) fn new(raw: Ref<'a>, lfu_decay_minutes: u32) -> Entry<'a> {
+        Entry { raw, lfu_decay_minutes }
+    }
+
+    pub fn kind(self) -> Kind {
+        self.raw.kind()
+    }
+
+    #[inline]
+    pub fn value(self) -> Value<'a> {
+        match self.raw.shared() {
+            Some(shared) => Value::Shared(shared),
+            None => Value::Inline(self.raw.value()),
+        }
+    }
+
+    /// The value's bytes wherever they lie.
+    #[inline]
+    pub fn bytes(self) -> &'a [u8] {
+        self.raw.value()
+    }
+
+    #[inline]
+    pub fn flags(self) -> u32 {
+        self.raw.flags()
+    }
+
+    /// Unix ms.
+    pub fn deadline(self) -> Option<u64> {
+        self.raw.deadline()
+    }
+
+    pub fn encoding(self) -> Encoding {
+        self.raw.encoding()
+    }
+
+    /// None while nobody asked for one.
+    pub fn version(self) -> Option<u64> {
+        self.raw.version()
+    }
+
+    /// OBJECT IDLETIME, to 100 ms. Means something under LRU policies (and without a policy).
+    pub fn idle_ms(self, now_ms: u64) -> u64 {
+        age::idle_ms(self.raw.age(), now_ms)
+    }
+
+    /// OBJECT FREQ: the decayed LFU counter. Means something under LFU policies.
+    pub fn frequency(self, now_ms: u64) -> u8 {
+        age::frequency(self.lfu_decay_minutes, self.raw.age(), now_ms)
+    }
+
+    /// Read at least once since it was stored (memcached's `expired_unfetched`, `evicted_unfetched`).
+    pub fn fetched(self) -> bool {
+        self.raw.fetched()
+    }
+
+    /// A large value is shared, not copied.
+    pub fn portable(self) -> Portable {
+        Portable {
+            value: self.raw.shared().cloned().unwrap_or_else(|| bytes::Bytes::copy_from_slice(self.raw.value())),
+            flags: self.flags(),
+            deadline: self.deadline(),
+            encoding: self.encoding(),
+        }
+    }
+
+    /// MEMORY USAGE: the entry's allocations, its share of the table, its node in the deadline index.
+    pub fn allocated(self) -> usize {
+        self.raw.allocated() + SLOT_BYTES + usize::from(self.deadline().is_some()) * NODE_BYTES
+    }
+}
+
+/// The place of one key: looked up once, then read, written or removed without another search.
+pub struct Cell<'a> {
+    pub(crate) store: &'a mut Store,
+    pub(crate) table: u16,
+    pub(crate) hash: u64,
+    pub(crate) key: &'a [u8],
+    pub(crate) spot: Option<Spot>,
+    pub(crate) now_ms: u64,
+}
+
+impl Cell<'_> {
+    #[inline]
+    pub fn entry(&self) -> Option<Entry<'_>> {
+        self.spot.map(|spot| self.store.entry(self.table, spot))
+    }
+
+    /// Renews the age (LRU clock or LFU counter), marks the entry as fetched.
+    #[inline]
+    pub fn touch(&mut self) {
+        if let Some(spot) = self.spot {
+            self.store.touch(self.table, spot, self.now_ms);
+        }
+    }
+
+    /// Creates or replaces; a version, if the entry has one, moves on.
+    #[inline]
+    pub fn put(&mut self, value: &[u8], put: Put) {
+        self.write(Content::copied(value), put);
+    }
+
+    /// Creates or replaces everything. A large value is kept as it is: one that is part of something larger (a receive
+    /// buffer) should be copied by the caller, or it holds all of that.
+    pub fn put_portable(&mut self, portable: Portable) {
+        let deadline = portable.deadline.map_or(Deadline::None, Deadline::At);
+        let put = Put { deadline, flags: portable.flags, encoding: portable.encoding };
+        self.write(Content::lent(&portable.value), put);
+    }
+
+    fn write(&mut self, content: Content<'_>, put: Put) {
+        let Cell { ref mut store, table, hash, key, spot, now_ms } = *self;
+        let old = spot.map(|spot| store.places[table as usize].table.entry(spot));
+        let old_deadline = old.and_then(|raw| raw.deadline().zip(raw.node()));
+        let has_version = old.is_some_and(|raw| raw.version().is_some());
+        let age = match old {
+            Some(raw) => age::replaced(&store.tuning, raw.age(), now_ms),
+            None => age::new(&store.tuning, now_ms),
+        };
+        let deadline = match put.deadline {
+            Deadline::None => None,
+            Deadline::Keep => old_deadline.map(|(deadline, _)| deadline),
+            Deadline::At(at) => Some(at),
+        };
+        let facts = Facts {
+            key,
+            content,
+            age,
+            encoding: put.encoding,
+            deadline: store.move_deadline(table, hash, old_deadline, deadline, now_ms),
+            version: has_version.then(|| store.next_version()),
+            flags: put.flags,
+            fetched: false,
+        };
+        match spot {
+            Some(_) => self.change(|entry, heap| entry.rebuild(heap, facts)),
+            None => {
+                let entry = Owned::build(&mut store.ground.heap, facts);
+                store.apart_bytes += entry.get().apart_bytes();
+                self.spot = Some(store.places[table as usize].table.insert(&mut store.ground, hash, entry));
+            }
+        }
+    }
+
+    /// Lets `change` have the entry, which must exist, and keeps the count of what is apart from entries.
+    #[inline]
+    fn change(&mut self, change: impl FnOnce(Owned, &mut Heap) -> Owned) {
+        let Store { places, ground, apart_bytes, .. } = &mut *self.store;
+        let spot = self.spot.expect("callers change what exists");
+        places[self.table as usize].table.update(spot, |entry| {
+            *apart_bytes -= entry.get().apart_bytes();
+            let entry = change(entry, &mut ground.heap);
+            *apart_bytes += entry.get().apart_bytes();
+            entry
+        });
+    }
+
+    /// Appends in place; deadline and flags stay. Without an entry, as `put`. The new length.
+    pub fn append(&mut self, suffix: &[u8], encoding: Encoding) -> usize {
+        self.edit(suffix, encoding, |entry, heap| entry.append(heap, suffix))
+    }
+
+    /// Puts `prefix` before the value; else as `append`.
+    pub fn prepend(&mut self, prefix: &[u8], encoding: Encoding) -> usize {
+        self.edit(prefix, encoding, |entry, heap| entry.prepend(heap, prefix))
+    }
+
+    /// Writes `patch` at `offset`, filling a gap with zeros; creates the entry when absent. The new length. Without a
+    /// patch nothing happens.
+    pub fn patch(&mut self, offset: usize, patch: &[u8]) -> usize {
+        if patch.is_empty() {
+            return self.entry().map_or(0, |entry| entry.bytes().len());
+        }
+        if self.spot.is_none() {
+            self.put(b"", Put { encoding: Encoding::Raw, ..Put::default() });
+        }
+        let end = offset + patch.len();
+        self.edit(b"", Encoding::Raw, |entry, heap| {
+            entry.extend(heap, end, |value| value[offset..end].copy_from_slice(patch))
+        })
+    }
+
+    /// Changes the value of the entry; `whole` is what is put when there is none.
+    fn edit(&mut self, whole: &[u8], encoding: Encoding, edit: impl FnOnce(Owned, &mut Heap) -> Owned) -> usize {
+        let Some(spot) = self.spot else {
+            self.put(whole, Put { encoding, ..Put::default() });
+            return whole.len();
+        };
+        self.change(edit);
+        self.renew_version();
+        let mut raw = self.store.places[self.table as usize].table.entry_mut(spot);
+        raw.set_encoding(encoding);
+        let age = age::replaced(&self.store.tuning, raw.as_ref().age(), self.now_ms);
+        raw.set_age(age, false);
+        raw.clear_fetched();
+        raw.as_ref().value().len()
+    }
+
+    /// Moves the entry's version on, if it has one: for changes that keep the value. Every other writing call does it itself.
+    pub fn renew_version(&mut self) {
+        if let Some(spot) = self.spot
+            && self.store.entry(self.table, spot).version().is_some()
+        {
+            let version = self.store.next_version();
+            self.store.places[self.table as usize].table.entry_mut(spot).set_version(version);
+        }
+    }
+
+    /// Sets memcached's flags; the version moves on.
+    pub fn set_flags(&mut self, flags: u32) {
+        let Some(spot) = self.spot else { return };
+        if !self.store.places[self.table as usize].table.entry_mut(spot).set_flags(flags) {
+            self.change(|entry, heap| with_facts(entry, heap, |facts| facts.flags = flags));
+        }
+        self.renew_version();
+    }
+
+    /// Sets or takes the deadline of an entry that must exist (nothing happens without one). The version stays.
+    pub fn set_deadline(&mut self, deadline: Option<u64>) {
+        let Some(spot) = self.spot else { return };
+        let raw = self.store.places[self.table as usize].table.entry(spot);
+        let old = raw.deadline().zip(raw.node());
+        let new = self.store.move_deadline(self.table, self.hash, old, deadline, self.now_ms);
+        match (old, new) {
+            (Some(_), Some((deadline, _))) => {
+                self.store.places[self.table as usize].table.entry_mut(spot).set_deadline(deadline);
+            }
+            (None, None) => {}
+            _ => self.change(|entry, heap| with_facts(entry, heap, |facts| facts.deadline = new)),
+        }
+    }
+
+    /// Removes the entry. False if there was none.
+    pub fn remove(&mut self) -> bool {
+        match self.spot.take() {
+            Some(spot) => {
+                self.store.discard(self.table, spot);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Removes the entry and returns it; a large value is not copied.
+    pub fn take(&mut self) -> Option<Portable> {
+        let spot = self.spot.take()?;
+        let raw = self.store.places[self.table as usize].table.entry(spot);
+        let (flags, deadline, encoding) = (raw.flags(), raw.deadline(), raw.encoding());
+        self.store.apart_bytes -= raw.apart_bytes();
+        self.store.forget_deadline(self.table, spot);
+        let Store { places, ground, .. } = &mut *self.store;
+        let entry = places[self.table as usize].table.remove(ground, spot);
+        Some(Portable { value: entry.into_value(&mut ground.heap), flags, deadline, encoding })
+    }
+
+    /// The entry's version, given to it now if it has none (from the store's counter, so never the same twice). None if there is no entry.
+    pub fn version(&mut self) -> Option<u64> {
+        let spot = self.spot?;
+        if let Some(version) = self.store.entry(self.table, spot).version() {
+            return Some(version);
+        }
+        let version = self.store.next_version();
+        self.change(|entry, heap| with_facts(entry, heap, |facts| facts.version = Some(version)));
+        Some(version)
+    }
+}
+
+/// The same entry with some of its facts changed, rebuilt for them.
+fn with_facts(entry: Owned, heap: &mut Heap, change: impl FnOnce(&mut Facts<'_>)) -> Owned {
+    let new = {
+        let mut facts = entry.get().facts();
+        change(&mut facts);
+        Owned::build(heap, facts)
+    };
+    entry.free(heap);
+    new
+}

@@ -1,0 +1,467 @@
+//! Room: store. The store as its callers see it: databases over tables, deadlines, memory. Touches: base.
+//!
+//! A database is a number that names a table; tables have numbers of their own, which entries' timers carry. So two databases
+//! are swapped, or one is emptied, without touching an entry: what `flush` detaches keeps its number in the graveyard until `bury`
+//! has freed it, and timers of a table in the graveyard never fire.
+
+use crate::cell::{Cell, Entry};
+use crate::evict::Pool;
+use crate::rng::Rng;
+use crate::table::{Ground, Spot, Table};
+use crate::wheel::{Step, Timer, WHEN_MAX, Wheel};
+use crate::{Counters, Policy, StoreOptions, Tuning, age};
+use base::DbId;
+use std::collections::VecDeque;
+
+/// Segments are split around this many entries: a split takes some 20 µs, the directory 16 bytes a segment, and the size
+/// classes that segments spread over stay few enough to be full at a million keys.
+const SEGMENT_LENGTH: usize = 512;
+/// Databases up to this size are freed by `flush` itself.
+const FLUSH_ENTRIES_AT_ONCE: usize = 64;
+/// `random_key` gives up after meeting this many expired entries.
+const RANDOM_TRIES: usize = 100;
+/// Timers that `expire` moves, or finds buried, for each entry that it may remove: each is a fraction of a removal's work.
+const MOVES_PER_REMOVAL: usize = 8;
+/// `next_deadline` is rounded up to this: one wake-up serves some neighbours, none is 10 ms late.
+const WAKE_UNIT_MS: u64 = 8;
+
+/// A table and the database that it is, unless it is in the graveyard.
+pub(crate) struct Place {
+    pub(crate) table: Table,
+    pub(crate) db: Option<DbId>,
+}
+
+/// One shard's data.
+pub struct Store {
+    pub(crate) ground: Ground,
+    /// By table number.
+    pub(crate) places: Vec<Place>,
+    /// Database to table number.
+    pub(crate) dbs: Vec<u16>,
+    /// Table numbers without a table.
+    vacant: Vec<u16>,
+    graves: VecDeque<u16>,
+    pub(crate) wheel: Wheel,
+    pub(crate) tuning: Tuning,
+    pub(crate) counters: Counters,
+    pub(crate) rng: Rng,
+    pub(crate) pool: Pool,
+    /// The last version that was given to an entry.
+    version: u64,
+    /// Bytes of values that are kept apart from their entries.
+    pub(crate) apart_bytes: usize,
+}
+
+impl Store {
+    pub fn new(options: StoreOptions) -> Store {
+        Store::with_segment_length(options, SEGMENT_LENGTH)
+    }
+
+    /// For tests: small segments reach every depth with few entries.
+    #[doc(hidden)]
+    pub fn with_segment_length(options: StoreOptions, segment_length: usize) -> Store {
+        let databases = options.databases.max(1);
+        let mut ground = Ground::new(options.seed, segment_length);
+        let places = (0..databases).map(|i| Place { table: Table::new(&mut ground), db: Some(DbId(i)) }).collect();
+        Store {
+            ground,
+            places,
+            dbs: (0..databases).collect(),
+            vacant: Vec::new(),
+            graves: VecDeque::new(),
+            wheel: Wheel::new(),
+            tuning: Tuning { policy: Policy::NoEviction, samples: 5, lfu_log_factor: 10, lfu_decay_minutes: 1 },
+            counters: Counters::default(),
+            rng: Rng::new(options.seed ^ 0x13198a2e03707344),
+            pool: Pool::default(),
+            version: 0,
+            apart_bytes: 0,
+        }
+    }
+
+    /// Policy and what belongs to it; may be called any time.
+    pub fn tune(&mut self, tuning: Tuning) {
+        if tuning != self.tuning {
+            self.pool.clear();
+            self.tuning = tuning;
+        }
+    }
+
+    pub fn databases(&self) -> u16 {
+        self.dbs.len() as u16
+    }
+
+    /// Looks a key up for a command that reads its value: counts a hit or a miss, renews its age when `touch`.
+    /// An entry whose deadline is <= `now_ms` is removed (counted as expired) and not seen.
+    #[inline]
+    pub fn read(&mut self, db: DbId, key: &[u8], now_ms: u64, touch: bool) -> Option<Entry<'_>> {
+        let hash = self.ground.keyed.hash(key);
+        let table = self.dbs[db.index()];
+        let Some(spot) = self.lookup(table, hash, key, now_ms) else {
+            self.counters.misses += 1;
+            return None;
+        };
+        self.counters.hits += 1;
+        if touch {
+            self.touch(table, spot, now_ms);
+        }
+        Some(self.entry(table, spot))
+    }
+
+    /// The same without counting and without renewing the age (TYPE, TTL, OBJECT, EXISTS with no-touch, ...).
+    #[inline]
+    pub fn peek(&mut self, db: DbId, key: &[u8], now_ms: u64) -> Option<Entry<'_>> {
+        let hash = self.ground.keyed.hash(key);
+        let table = self.dbs[db.index()];
+        let spot = self.lookup(table, hash, key, now_ms)?;
+        Some(self.entry(table, spot))
+    }
+
+    /// The place of one key, for a command that may write. Expired entries are removed first. Neither counts nor renews the age.
+    #[inline]
+    pub fn cell<'a>(&'a mut self, db: DbId, key: &'a [u8], now_ms: u64) -> Cell<'a> {
+        let hash = self.ground.keyed.hash(key);
+        let table = self.dbs[db.index()];
+        let spot = self.lookup(table, hash, key, now_ms);
+        Cell { store: self, table, hash, key, spot, now_ms }
+    }
+
+    /// Counts a hit or a miss, for a `cell` user that wants Redis's `keyspace_hits` and `keyspace_misses`.
+    pub fn count(&mut self, hit: bool) {
+        self.counters.hits += u64::from(hit);
+        self.counters.misses += u64::from(!hit);
+    }
+
+    /// Asks the CPU to bring the key's table slot near. No effect that a caller can see.
+    #[inline]
+    pub fn prefetch(&self, db: DbId, key: &[u8]) {
+        self.places[self.dbs[db.index()] as usize].table.prefetch(self.ground.keyed.hash(key));
+    }
+
+    /// Asks the CPU to bring the key's entry near, through its slot, which an earlier `prefetch` asked for.
+    #[inline]
+    pub fn prefetch_entry(&self, db: DbId, key: &[u8]) {
+        self.places[self.dbs[db.index()] as usize].table.prefetch_entry(self.ground.keyed.hash(key));
+    }
+
+    /// 64 bits of the seeded hash of (db, key): what lock tables use. Never 0.
+    #[inline]
+    pub fn fingerprint(&self, db: DbId, key: &[u8]) -> u64 {
+        (self.ground.keyed.hash(key) ^ u64::from(db.0).wrapping_mul(0x9e37_79b9_7f4a_7c15)).max(1)
+    }
+
+    /// Entries, expired-but-unseen ones included.
+    pub fn len(&self, db: DbId) -> usize {
+        self.table(db).len()
+    }
+
+    /// How many entries have a deadline.
+    pub fn with_deadline(&self, db: DbId) -> usize {
+        self.table(db).deadlines
+    }
+
+    /// The mean of the times that remain (INFO's `avg_ttl`), ms; 0 when no entry has a deadline.
+    pub fn deadline_average_ms(&self, db: DbId, now_ms: u64) -> u64 {
+        let table = self.table(db);
+        let mean = table.deadline_sum.checked_div(table.deadlines as u128).unwrap_or(0);
+        (mean as u64).saturating_sub(now_ms)
+    }
+
+    /// Visits entries from `cursor` (0 starts) in hash order and stops after the first position at which `count` were seen, or after
+    /// a walk in proportion to `count`; returns the next cursor, 0 at the end. An entry that is present from start to end is
+    /// visited exactly once, whatever is inserted, deleted, grown or shrunk in between. Cursors are below 2^48; made-up
+    /// ones are harmless. Expired entries are skipped, not removed.
+    pub fn scan(
+        &self,
+        db: DbId,
+        cursor: u64,
+        count: usize,
+        now_ms: u64,
+        mut visit: impl FnMut(&[u8], Entry<'_>),
+    ) -> u64 {
+        self.table(db).scan(&self.ground.keyed, cursor, count, |raw| {
+            if raw.deadline().is_none_or(|deadline| deadline > now_ms) {
+                visit(raw.key(), Entry::new(raw, self.tuning.lfu_decay_minutes));
+            }
+        })
+    }
+
+    /// The key of some entry; expired ones it meets are removed. None when there is none, or only expired ones are met.
+    pub fn random_key(&mut self, db: DbId, now_ms: u64) -> Option<Vec<u8>> {
+        let number = self.dbs[db.index()];
+        for _ in 0..RANDOM_TRIES {
+            let hash = self.rng.next();
+            let table = &self.places[number as usize].table;
+            let spot = table.near(hash)?;
+            let raw = table.entry(spot);
+            if raw.deadline().is_none_or(|deadline| deadline > now_ms) {
+                return Some(raw.key().to_vec());
+            }
+            self.discard(number, spot);
+            self.counters.expired += 1;
+        }
+        None
+    }
+
+    /// Empties a database at once; what it held goes to the graveyard.
+    pub fn flush(&mut self, db: DbId) {
+        let old = self.dbs[db.index()];
+        let len = self.places[old as usize].table.len();
+        if self.vacant.is_empty() && self.places.len() > u16::MAX as usize {
+            // No number is left: tens of thousands of flushes without a `bury`.
+            while self.graves.len() > 1 && self.vacant.is_empty() {
+                self.bury(usize::MAX);
+            }
+        }
+        let place = Place { table: Table::new(&mut self.ground), db: Some(db) };
+        let new = match self.vacant.pop() {
+            Some(number) => {
+                self.places[number as usize] = place;
+                number
+            }
+            None => {
+                self.places.push(place);
+                u16::try_from(self.places.len() - 1).expect("numbers were freed above")
+            }
+        };
+        self.dbs[db.index()] = new;
+        self.places[old as usize].db = None;
+        if len <= FLUSH_ENTRIES_AT_ONCE {
+            self.bury_table(old, usize::MAX);
+        } else {
+            self.graves.push_back(old);
+        }
+    }
+
+    /// Exchanges two databases.
+    pub fn swap(&mut self, a: DbId, b: DbId) {
+        self.dbs.swap(a.index(), b.index());
+        for db in [a, b] {
+            self.places[self.dbs[db.index()] as usize].db = Some(db);
+        }
+    }
+
+    /// Frees what flushes left, about `entries` of them. True while there is more.
+    pub fn bury(&mut self, entries: usize) -> bool {
+        if let Some(&number) = self.graves.front()
+            && !self.bury_table(number, entries.max(1))
+        {
+            self.graves.pop_front();
+        }
+        !self.graves.is_empty()
+    }
+
+    /// True while there is more of this table.
+    fn bury_table(&mut self, number: u16, entries: usize) -> bool {
+        let Store { places, ground, wheel, apart_bytes, .. } = self;
+        let more = places[number as usize].table.bury(ground, entries, |raw| {
+            *apart_bytes -= raw.apart_bytes();
+            if let Some(node) = raw.node() {
+                wheel.remove(node);
+            }
+        });
+        if !more {
+            self.vacant.push(number);
+        }
+        more
+    }
+
+    /// Removes entries whose deadline has come, at most `max` of them, in work bounded by `max`; `expired(db, key)` hears of each.
+    /// True if more is due.
+    pub fn expire(&mut self, now_ms: u64, max: usize, mut expired: impl FnMut(DbId, &[u8])) -> bool {
+        let mut removals = max.max(1);
+        let mut moves = removals.saturating_mul(MOVES_PER_REMOVAL);
+        while removals > 0 && moves > 0 {
+            match self.wheel.step(now_ms) {
+                Step::Done => return false,
+                Step::Moved => moves -= 1,
+                Step::Due(node) => match self.find_timer(node) {
+                    Some((table, spot)) => {
+                        let Place { table: entries, db } = &self.places[table as usize];
+                        expired(db.expect("find_timer passes over the graveyard"), entries.entry(spot).key());
+                        self.discard(table, spot);
+                        self.counters.expired += 1;
+                        removals -= 1;
+                    }
+                    None => moves -= 1,
+                },
+            }
+        }
+        self.wheel.next().is_some_and(|next| next <= now_ms)
+    }
+
+    /// When `expire` should be called next: Unix ms, never later than the earliest deadline + 10 ms, maybe earlier (an inner step of
+    /// the index).
+    pub fn next_deadline(&self) -> Option<u64> {
+        self.wheel.next().map(|next| next.next_multiple_of(WAKE_UNIT_MS))
+    }
+
+    /// Removes one entry by the policy. Bytes freed (allocation size), None when the policy finds nothing to remove.
+    pub fn evict_one(&mut self, now_ms: u64, mut evicted: impl FnMut(DbId, &[u8])) -> Option<usize> {
+        let (table, spot) = self.victim(now_ms)?;
+        let Place { table: entries, db } = &self.places[table as usize];
+        evicted(db.expect("victims are looked for in databases"), entries.entry(spot).key());
+        self.counters.evicted += 1;
+        Some(self.discard(table, spot))
+    }
+
+    /// Bytes that the tables, indexes and entries hold.
+    pub fn bytes(&self) -> usize {
+        self.ground.heap.used() + self.ground.directory_bytes + self.apart_bytes + self.wheel.bytes() + self.ground.heap.lost()
+    }
+
+    /// Those of tables, the deadline index and what memory management cannot use.
+    pub fn overhead_bytes(&self) -> usize {
+        self.ground.segment_bytes + self.ground.directory_bytes + self.wheel.bytes() + self.ground.heap.lost()
+    }
+
+    /// Bytes that the store has from the allocator and keeps for entries to come: what an allocator's count shows beyond `bytes`.
+    pub fn spare_bytes(&self) -> usize {
+        self.ground.heap.spare()
+    }
+
+    pub fn counters(&self) -> Counters {
+        self.counters
+    }
+
+    pub fn reset_counters(&mut self) {
+        self.counters = Counters::default();
+    }
+
+    /// Checks every invariant; panics with what is wrong. For tests and simulation.
+    pub fn verify(&self) {
+        self.wheel.verify();
+        let (mut timers, mut entries_bytes, mut apart) = (0, 0, 0);
+        for (i, &number) in self.dbs.iter().enumerate() {
+            let Place { table, db } = &self.places[number as usize];
+            assert_eq!(*db, Some(DbId(i as u16)), "a database and its table know each other");
+            let (mut deadlines, mut sum) = (0, 0);
+            table.verify(&self.ground, |hash, raw| {
+                entries_bytes += raw.allocated() - raw.apart_bytes();
+                apart += raw.apart_bytes();
+                if let (Some(deadline), Some(node)) = (raw.deadline(), raw.node()) {
+                    deadlines += 1;
+                    sum += u128::from(deadline);
+                    let timer = Timer { table: number, hash, when: deadline.min(WHEN_MAX) };
+                    assert_eq!(self.wheel.timer(node), timer, "an entry's timer is its own");
+                    assert!(!self.wheel.is_idle(node), "a timer of a database can fire");
+                }
+            });
+            assert_eq!((table.deadlines, table.deadline_sum), (deadlines, sum), "deadlines of a table");
+            timers += deadlines;
+        }
+        if self.graves.is_empty() {
+            assert_eq!(timers, self.wheel.live(), "every timer has an entry");
+            assert_eq!(apart, self.apart_bytes, "bytes kept apart");
+            assert_eq!(entries_bytes + self.ground.segment_bytes, self.ground.heap.used(), "bytes of entries and segments");
+        }
+        let directories: usize = self.places.iter().map(|place| place.table.directory_bytes()).sum();
+        assert_eq!(directories, self.ground.directory_bytes);
+    }
+
+    fn table(&self, db: DbId) -> &Table {
+        &self.places[self.dbs[db.index()] as usize].table
+    }
+
+    #[inline]
+    pub(crate) fn entry(&self, table: u16, spot: Spot) -> Entry<'_> {
+        Entry::new(self.places[table as usize].table.entry(spot), self.tuning.lfu_decay_minutes)
+    }
+
+    /// Where the key is, unless its deadline has come: then it is removed.
+    #[inline]
+    fn lookup(&mut self, table: u16, hash: u64, key: &[u8], now_ms: u64) -> Option<Spot> {
+        let entries = &self.places[table as usize].table;
+        let spot = entries.find(hash, key)?;
+        if entries.entry(spot).deadline().is_some_and(|deadline| deadline <= now_ms) {
+            self.discard(table, spot);
+            self.counters.expired += 1;
+            return None;
+        }
+        Some(spot)
+    }
+
+    #[inline]
+    pub(crate) fn touch(&mut self, table: u16, spot: Spot, now_ms: u64) {
+        let mut raw = self.places[table as usize].table.entry_mut(spot);
+        let age = age::touched(&self.tuning, raw.as_ref().age(), now_ms, &mut self.rng);
+        raw.set_age(age, true);
+    }
+
+    /// Removes and frees an entry; the bytes that it had.
+    #[cold]
+    pub(crate) fn discard(&mut self, table: u16, spot: Spot) -> usize {
+        let raw = self.places[table as usize].table.entry(spot);
+        let bytes = raw.allocated();
+        self.apart_bytes -= raw.apart_bytes();
+        self.forget_deadline(table, spot);
+        let entry = self.places[table as usize].table.remove(&mut self.ground, spot);
+        entry.free(&mut self.ground.heap);
+        bytes
+    }
+
+    /// Frees the timer of an entry that is about to go.
+    pub(crate) fn forget_deadline(&mut self, table: u16, spot: Spot) {
+        let raw = self.places[table as usize].table.entry(spot);
+        let old = raw.deadline().zip(raw.node());
+        self.move_deadline(table, 0, old, None, 0);
+    }
+
+    /// Brings index and sums from an entry's old deadline to its new one; what the entry is to keep.
+    #[inline]
+    pub(crate) fn move_deadline(
+        &mut self,
+        table: u16,
+        hash: u64,
+        old: Option<(u64, u32)>,
+        new: Option<u64>,
+        now_ms: u64,
+    ) -> Option<(u64, u32)> {
+        if old.is_none() && new.is_none() {
+            return None;
+        }
+        let entries = &mut self.places[table as usize].table;
+        entries.deadlines = entries.deadlines + usize::from(new.is_some()) - usize::from(old.is_some());
+        entries.deadline_sum -= old.map_or(0, |(deadline, _)| u128::from(deadline));
+        entries.deadline_sum += new.map_or(0, u128::from);
+        match (old, new) {
+            (Some((was, node)), Some(deadline)) => {
+                if was != deadline {
+                    self.wheel.set(node, deadline);
+                }
+                Some((deadline, node))
+            }
+            (Some((_, node)), None) => {
+                self.wheel.remove(node);
+                None
+            }
+            (None, new) => new.map(|deadline| {
+                let timer = Timer { table, hash, when: deadline };
+                (deadline, self.wheel.add(timer, now_ms))
+            }),
+        }
+    }
+
+    /// The entry that a timer is for; None if its table is in the graveyard.
+    pub(crate) fn find_timer(&self, node: u32) -> Option<(u16, Spot)> {
+        let timer = self.wheel.timer(node);
+        let place = &self.places[timer.table as usize];
+        place.db?;
+        let spot = place.table.find_by(timer.hash, |raw| raw.node() == Some(node));
+        Some((timer.table, spot.expect("a timer's entry is in its table")))
+    }
+
+    /// A version that no entry has had.
+    pub(crate) fn next_version(&mut self) -> u64 {
+        self.version += 1;
+        self.version
+    }
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        for number in 0..self.places.len() as u32 {
+            self.bury_table(number as u16, usize::MAX);
+        }
+    }
+}

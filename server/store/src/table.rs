@@ -1,0 +1,497 @@
+//! Room: store. One database's entries, found by key, walked in hash order. Touches: nothing beyond this crate.
+//!
+//! Extendible hashing: the directory has 2^depth words, indexed by the top bits of the hash; each names a segment, and a
+//! segment of depth d is named by all words that share its d bits. A full segment is split by the next bit into two; that
+//! reads the keys of some hundred entries, and is all the work that growing ever does at once (beside copying the directory).
+//!
+//! When a segment splits depends on its place (`length_split`), spread over an octave. All segments would otherwise reach the same size at
+//! the same time, and each step of growth would leave a whole size class of holes behind; like this, what one segment
+//! leaves another takes, at any number of keys.
+
+use crate::entry::{Mut, Owned, Ref};
+use crate::heap::Heap;
+use crate::segment::{Segment, Size, Slot, Word, length_max};
+use foldhash::SharedSeed;
+use foldhash::quality::FoldHasher;
+use std::hash::Hasher;
+
+/// Cursors are the top 48 bits of a hash: with at most 32 bits of depth, a tag's 16 end at or before there.
+const DEPTH_MAX: u32 = 32;
+/// Slots that one call of `scan` passes for each entry it was asked for, at most: bounds the walk over a sparse table.
+const SCAN_SLOTS_PER_ENTRY: usize = 8;
+/// How far ahead entries are fetched where many are read in a row.
+const AHEAD: usize = 8;
+
+/// Hashes keys with a secret, so that nobody outside can aim at one segment.
+pub struct Keyed {
+    seed: u64,
+    shared: SharedSeed,
+}
+
+impl Keyed {
+    pub fn new(seed: u64) -> Keyed {
+        Keyed { seed: seed.rotate_left(32) ^ 0x243f_6a88_85a3_08d3, shared: SharedSeed::from_u64(seed) }
+    }
+
+    #[inline]
+    pub fn hash(&self, key: &[u8]) -> u64 {
+        let mut hasher = FoldHasher::with_seed(self.seed, &self.shared);
+        hasher.write(key);
+        hasher.finish()
+    }
+}
+
+/// What the tables of one store share.
+pub struct Ground {
+    pub heap: Heap,
+    pub keyed: Keyed,
+    /// Segments are split between 0.71 and 1.41 times this many entries.
+    pub segment_length: usize,
+    /// Running sums over all tables.
+    pub segment_bytes: usize,
+    pub directory_bytes: usize,
+    scratch: Vec<Slot>,
+}
+
+impl Ground {
+    pub fn new(seed: u64, segment_length: usize) -> Ground {
+        Ground {
+            heap: Heap::new(),
+            keyed: Keyed::new(seed),
+            segment_length: segment_length.max(4),
+            segment_bytes: 0,
+            directory_bytes: 0,
+            scratch: Vec::new(),
+        }
+    }
+
+    /// The length beyond which the segment that `hash` falls into is split.
+    fn length_split(&self, hash: u64) -> usize {
+        self.segment_length * 181 / 256 * (64 + (hash >> 58) as usize) / 64
+    }
+}
+
+/// Where an entry stands. Good until the table changes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Spot {
+    index: u32,
+    at: u32,
+}
+
+pub struct Table {
+    /// 2^depth words.
+    words: Vec<Word>,
+    depth: u32,
+    /// Segments whose depth is the directory's: when there are none, the directory is halved.
+    deepest: usize,
+    len: usize,
+    /// Entries with a deadline, and the sum of their deadlines.
+    pub deadlines: usize,
+    pub deadline_sum: u128,
+}
+
+impl Table {
+    pub fn new(ground: &mut Ground) -> Table {
+        let mut table = Table { words: Vec::new(), depth: 0, deepest: 1, len: 0, deadlines: 0, deadline_sum: 0 };
+        table.set_words(ground, vec![Word::nothing()]);
+        table
+    }
+
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    pub fn directory_bytes(&self) -> usize {
+        self.words.capacity() * size_of::<Word>()
+    }
+
+    fn set_words(&mut self, ground: &mut Ground, words: Vec<Word>) {
+        ground.directory_bytes -= self.directory_bytes();
+        self.words = words;
+        ground.directory_bytes += self.directory_bytes();
+    }
+
+    #[inline]
+    fn index(&self, hash: u64) -> usize {
+        // Two shifts: at depth 0 one would be by 64.
+        ((hash >> 1) >> (63 - self.depth)) as usize
+    }
+
+    #[inline]
+    fn segment(&self, index: usize) -> Segment {
+        // SAFETY: the directory's words name live segments, each freed only when its words are overwritten; `&self` lends
+        // entries to be read, and every change takes `&mut self`.
+        unsafe { self.words[index].segment() }
+    }
+
+    /// The first hash that falls into the segment at `index`.
+    fn start(&self, index: usize) -> u64 {
+        let below = self.depth - self.words[index].depth();
+        let first = (index >> below << below) as u64;
+        (first << 1) << (63 - self.depth)
+    }
+
+    /// Names `segment` in all words for the hash range that starts at `start`.
+    fn name(&mut self, start: u64, segment: Segment) {
+        let first = self.index(start);
+        let count = 1 << (self.depth - segment.depth());
+        self.words[first..first + count].fill(segment.word());
+    }
+
+    #[inline]
+    pub fn find(&self, hash: u64, key: &[u8]) -> Option<Spot> {
+        self.find_by(hash, |entry| entry.key() == key)
+    }
+
+    #[inline]
+    pub fn find_by(&self, hash: u64, is: impl Fn(Ref<'_>) -> bool) -> Option<Spot> {
+        let index = self.index(hash);
+        let segment = self.segment(index);
+        let at = segment.find(segment.tag(hash), is)?;
+        Some(Spot { index: index as u32, at: at as u32 })
+    }
+
+    /// Asks the CPU for the slot of `hash`.
+    #[inline]
+    pub fn prefetch(&self, hash: u64) {
+        let segment = self.segment(self.index(hash));
+        segment.prefetch(segment.tag(hash));
+    }
+
+    /// Reads the slot of `hash`, which should be near by now, and asks the CPU for the entry that it seems to name.
+    #[inline]
+    pub fn prefetch_entry(&self, hash: u64) {
+        let segment = self.segment(self.index(hash));
+        let tag = segment.tag(hash);
+        let mut at = segment.home(tag);
+        while let Some(slot) = segment.slot(at)
+            && slot.tag() <= tag
+        {
+            if slot.tag() == tag {
+                slot.prefetch();
+                return;
+            }
+            at += 1;
+        }
+    }
+
+    #[inline]
+    pub fn entry(&self, spot: Spot) -> Ref<'_> {
+        // SAFETY: the spot is of this table as it is now (a stale one names another entry or fails the assert in `slot`);
+        // `&self` keeps it unchanged.
+        unsafe { self.segment(spot.index as usize).slot(spot.at as usize).expect("a spot has an entry").entry() }
+    }
+
+    #[inline]
+    pub fn entry_mut(&mut self, spot: Spot) -> Mut<'_> {
+        let segment = self.segment(spot.index as usize);
+        assert!(segment.slot(spot.at as usize).is_some(), "a spot has an entry");
+        // SAFETY: as in `entry`, and `&mut self` is exclusive.
+        unsafe { segment.entry_mut(spot.at as usize) }
+    }
+
+    /// Lets `change` have the entry and puts what comes back in its place. The key stays.
+    #[inline]
+    pub fn update(&mut self, spot: Spot, change: impl FnOnce(Owned) -> Owned) {
+        self.segment(spot.index as usize).update(spot.at as usize, change);
+    }
+
+    /// Adds an entry whose key is not in the table.
+    pub fn insert(&mut self, ground: &mut Ground, hash: u64, entry: Owned) -> Spot {
+        let slot = Slot::new(0, entry);
+        self.len += 1;
+        loop {
+            let index = self.index(hash);
+            let segment = self.segment(index);
+            let (len, size) = (segment.len(), segment.size());
+            if len >= ground.length_split(hash) && self.may_split(ground, segment.depth()) {
+                self.split(ground, index);
+                continue;
+            }
+            let mut grown = size.next();
+            if len < length_max(size.slots) {
+                if let Ok(at) = segment.insert(slot.with_tag(segment.tag(hash))) {
+                    return Spot { index: index as u32, at: at as u32 };
+                }
+            } else {
+                grown = Size::right(len + 1 + len / 64);
+            }
+            self.resize(ground, index, grown);
+        }
+    }
+
+    /// Takes an entry out.
+    pub fn remove(&mut self, ground: &mut Ground, spot: Spot) -> Owned {
+        let index = spot.index as usize;
+        let segment = self.segment(index);
+        let entry = segment.remove(spot.at as usize);
+        self.len -= 1;
+        let (len, slots) = (segment.len(), segment.size().slots);
+        if len * 8 < slots * 5 {
+            self.shrink(ground, index);
+        }
+        entry
+    }
+
+    #[cold]
+    fn shrink(&mut self, ground: &mut Ground, index: usize) {
+        let segment = self.segment(index);
+        let (len, size) = (segment.len(), segment.size());
+        if self.merge(ground, index) {
+            return;
+        }
+        if len == 0 {
+            ground.segment_bytes -= segment.allocated();
+            let nothing = Segment::nothing(segment.depth());
+            let start = self.start(index);
+            self.name(start, nothing);
+            segment.free(&mut ground.heap);
+            return;
+        }
+        let right = Size::right(len + len / 8);
+        if right.slots < size.slots {
+            self.resize(ground, index, right);
+        }
+    }
+
+    #[cold]
+    fn resize(&mut self, ground: &mut Ground, index: usize, size: Size) {
+        let old = self.segment(index);
+        ground.scratch.clear();
+        ground.scratch.extend(old.iter().map(|(_, slot)| slot));
+        let new = Segment::build(&mut ground.heap, size, old.depth(), &ground.scratch);
+        self.replace(ground, self.start(index), &[old], &[new]);
+    }
+
+    /// Names `new` (side by side from `start`) in place of `old`, and frees those.
+    fn replace(&mut self, ground: &mut Ground, mut start: u64, old: &[Segment], new: &[Segment]) {
+        for segment in new {
+            ground.segment_bytes += segment.allocated();
+            self.name(start, *segment);
+            start = start.wrapping_add((1 << 63) >> (segment.depth().max(1) - 1));
+        }
+        for segment in old {
+            ground.segment_bytes -= segment.allocated();
+            segment.free(&mut ground.heap);
+        }
+    }
+
+    /// The directory stays in proportion to what it is for, even if hashes are not spread as they should be.
+    fn may_split(&self, ground: &Ground, depth: u32) -> bool {
+        depth < self.depth || depth < DEPTH_MAX && 1usize << depth <= 8 + 8 * self.len / ground.segment_length
+    }
+
+    #[cold]
+    fn split(&mut self, ground: &mut Ground, index: usize) {
+        let segment = self.segment(index);
+        let start = self.start(index);
+        let depth = segment.depth() + 1;
+        if depth > self.depth {
+            let words = self.words.iter().flat_map(|&word| [word, word]).collect();
+            self.set_words(ground, words);
+            self.depth += 1;
+            self.deepest = 0;
+        }
+        let slots = &mut ground.scratch;
+        slots.clear();
+        slots.extend(segment.iter().map(|(_, slot)| slot));
+        for i in 0..slots.len() {
+            if let Some(ahead) = slots.get(i + AHEAD) {
+                ahead.prefetch();
+            }
+            // SAFETY: the slots are the segment's, and `&mut self` keeps others away.
+            let hash = ground.keyed.hash(unsafe { slots[i].entry() }.key());
+            slots[i] = slots[i].with_tag((hash << depth >> 48) as u16);
+        }
+        let border = slots.len() - slots_from_half(segment);
+        let (left, right) = slots.split_at_mut(border);
+        // Sorted by the old tag already: only what shared one can be out of order.
+        left.sort_by_key(|slot| slot.tag());
+        right.sort_by_key(|slot| slot.tag());
+        let halves = [&*left, &*right].map(|half| build_right(&mut ground.heap, depth, half));
+        if depth == self.depth {
+            self.deepest += 2;
+        }
+        self.replace(ground, start, &[segment], &halves);
+    }
+
+    /// Joins the segment with its sibling if both are small. True if it did.
+    fn merge(&mut self, ground: &mut Ground, index: usize) -> bool {
+        let segment = self.segment(index);
+        let depth = segment.depth();
+        if depth == 0 {
+            return false;
+        }
+        let start = self.start(index);
+        let bit = (1 << 63) >> (depth - 1);
+        let [left, right] = [start & !bit, start | bit].map(|start| self.segment(self.index(start)));
+        let len = left.len() + right.len();
+        // A third of where the whole would split again: far from both.
+        if left.depth() != right.depth() || len * 3 > ground.length_split(start & !bit) {
+            return false;
+        }
+        let slots = &mut ground.scratch;
+        slots.clear();
+        for (segment, top) in [(left, 0), (right, 0x8000)] {
+            slots.extend(segment.iter().map(|(_, slot)| slot.with_tag(top | slot.tag() >> 1)));
+        }
+        let whole = build_right(&mut ground.heap, depth - 1, slots);
+        self.replace(ground, start & !bit, &[left, right], &[whole]);
+        if depth == self.depth {
+            self.deepest -= 2;
+            while self.deepest == 0 {
+                let words = self.words.iter().copied().step_by(2).collect();
+                self.set_words(ground, words);
+                self.depth -= 1;
+                self.deepest = self.words.iter().filter(|word| word.depth() == self.depth).count();
+            }
+        }
+        true
+    }
+
+    /// Visits entries from `cursor` on; see `Store::scan`.
+    pub fn scan(&self, keyed: &Keyed, cursor: u64, count: usize, mut visit: impl FnMut(Ref<'_>)) -> u64 {
+        if cursor >> 48 != 0 || self.len == 0 {
+            return 0;
+        }
+        let count = count.max(1);
+        let (mut seen, mut passed) = (0, 0);
+        let mut from = cursor << 16;
+        loop {
+            let index = self.index(from);
+            let segment = self.segment(index);
+            let start = self.start(index);
+            let position = |tag: u32| start.wrapping_add(u64::from(tag) << (48 - segment.depth()));
+            let first = segment.tag(from);
+            // A cursor made when the segment was deeper may point into the middle of a tag.
+            let inside = position(first.into()) != from;
+            let mut at = segment.home(first);
+            passed += 1;
+            while let Some(next) = segment.next(at) {
+                // SAFETY: `next` gives slots with an entry; `&self` keeps the table unchanged.
+                let (slot, entry) = (segment.slot(next).expect("not empty"), unsafe { segment.entry(next) });
+                let tag = slot.tag();
+                passed += next + 1 - at;
+                at = next + 1;
+                if tag < first || tag == first && inside && keyed.hash(entry.key()) < from {
+                    continue;
+                }
+                visit(entry);
+                seen += 1;
+                let last_of_tag = !matches!(segment.slot(at), Some(next) if next.tag() == tag);
+                if last_of_tag && (seen >= count || passed >= count.saturating_mul(SCAN_SLOTS_PER_ENTRY)) {
+                    return position(u32::from(tag) + 1) >> 16;
+                }
+            }
+            from = start.wrapping_add((1 << 63) >> (segment.depth().max(1) - 1));
+            if from == 0 || segment.depth() == 0 {
+                return 0;
+            }
+            if seen >= count || passed >= count.saturating_mul(SCAN_SLOTS_PER_ENTRY) {
+                return from >> 16;
+            }
+        }
+    }
+
+    /// An entry near `hash`: for a random hash, a random entry. None if the table is empty.
+    pub fn near(&self, hash: u64) -> Option<Spot> {
+        if self.len == 0 {
+            return None;
+        }
+        let mut index = self.index(hash);
+        let mut at = {
+            let segment = self.segment(index);
+            segment.home(segment.tag(hash))
+        };
+        loop {
+            let segment = self.segment(index);
+            if let Some(at) = segment.next(at) {
+                return Some(Spot { index: index as u32, at: at as u32 });
+            }
+            // Words of one segment stand side by side.
+            index += 1 << (self.depth - segment.depth());
+            index &= self.words.len() - 1;
+            index = self.index(self.start(index));
+            at = 0;
+        }
+    }
+
+    /// Asks the CPU for the entry at `spot`.
+    pub fn prefetch_spot(&self, spot: Spot) {
+        if let Some(slot) = self.segment(spot.index as usize).slot(spot.at as usize) {
+            slot.prefetch();
+        }
+    }
+
+    /// Frees about `count` entries, telling `gone` of each. True while there are more. The table is fit for nothing else
+    /// once this was called.
+    pub fn bury(&mut self, ground: &mut Ground, count: usize, mut gone: impl FnMut(Ref<'_>)) -> bool {
+        let mut freed = 0;
+        // From the end, so that the directory can shrink with it. `depth` no longer fits it; nothing looks at it any more.
+        while let Some(&word) = self.words.last() {
+            if freed >= count {
+                return true;
+            }
+            // SAFETY: as in `segment`: a word in the directory names a live segment.
+            let segment = unsafe { word.segment() };
+            ground.scratch.clear();
+            ground.scratch.extend(segment.iter().map(|(_, slot)| slot));
+            for (i, slot) in ground.scratch.iter().enumerate() {
+                if let Some(ahead) = ground.scratch.get(i + AHEAD) {
+                    ahead.prefetch();
+                }
+                let entry = slot.into_owned();
+                gone(entry.get());
+                entry.free(&mut ground.heap);
+            }
+            freed += segment.len() + 1;
+            self.len -= segment.len();
+            ground.segment_bytes -= segment.allocated();
+            let words = self.words.len() - (1 << (self.depth - segment.depth()));
+            self.words.truncate(words);
+            segment.free(&mut ground.heap);
+        }
+        self.set_words(ground, Vec::new());
+        false
+    }
+
+    /// Panics with what is wrong; `check` looks at each entry with its hash.
+    pub fn verify(&self, ground: &Ground, mut check: impl FnMut(u64, Ref<'_>)) {
+        assert_eq!(self.words.len(), 1 << self.depth);
+        let (mut index, mut len, mut deepest) = (0, 0, 0);
+        while index < self.words.len() {
+            let segment = self.segment(index);
+            let count = 1 << (self.depth - segment.depth());
+            assert_eq!(index % count, 0, "a segment's words are aligned");
+            assert!(self.words[index..index + count].iter().all(|&word| word == segment.word()));
+            segment.verify();
+            len += segment.len();
+            deepest += usize::from(segment.depth() == self.depth);
+            for (_, slot) in segment.iter() {
+                // SAFETY: the slot is the segment's; `&self` keeps it unchanged.
+                let entry = unsafe { slot.entry() };
+                let hash = ground.keyed.hash(entry.key());
+                assert_eq!(slot.tag(), segment.tag(hash), "a slot's tag is its key's");
+                assert_eq!(self.index(hash) / count, index / count, "an entry is in its segment");
+                check(hash, entry);
+            }
+            index += count;
+        }
+        assert_eq!(len, self.len, "entries of a table");
+        assert_eq!(deepest, self.deepest, "segments of the directory's depth");
+    }
+}
+
+/// Entries of the upper half of a segment's hashes.
+fn slots_from_half(segment: Segment) -> usize {
+    segment.iter().filter(|(_, slot)| slot.tag() >= 0x8000).count()
+}
+
+/// A segment of the right size, none for no slots.
+fn build_right(heap: &mut Heap, depth: u32, slots: &[Slot]) -> Segment {
+    if slots.is_empty() {
+        Segment::nothing(depth)
+    } else {
+        Segment::build(heap, Size::right(slots.len() + slots.len() / 16), depth, slots)
+    }
+}
