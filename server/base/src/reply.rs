@@ -16,6 +16,8 @@ pub trait Reply {
     fn shared(&mut self, value: Bytes) {
         self.bulk(&value);
     }
+    /// Whole replies that were drawn before, in RESP2's form, which every RESP client reads.
+    fn drawn(&mut self, replies: Bytes);
     fn int(&mut self, n: i64);
     /// `$-1` or `_`.
     fn null(&mut self);

@@ -1,0 +1,206 @@
+//! Verbs over the keys of every shard.
+
+use crate::engine::{Answer, Engine, Served};
+use crate::session::Stall;
+use base::number::parse_i64;
+use base::{Args, DbId, Fault, Out, ShardId};
+use command::row::Verb;
+
+/// Table positions that one slice of a walk looks at: about 100 µs.
+const WALK_POSITIONS: usize = 1024;
+/// A reply over many keys travels in pieces of about this size.
+const PIECE_BYTES: usize = 64 * 1024;
+
+pub(super) fn dbsize(engine: &mut Engine, index: u32) -> Served {
+    let db = engine.conns[index as usize].db;
+    engine.gather(
+        index,
+        move |e| Answer::Now(e.store.len(db)),
+        |_, parts: Vec<usize>, reply| reply.int(parts.iter().sum::<usize>() as i64),
+    );
+    Served::Done
+}
+
+/// Each shard walks its table in slices and draws the keys that match; the pieces are lent to the reply, not copied.
+pub(super) fn keys(engine: &mut Engine, index: u32, args: Args<'_>) -> Served {
+    let db = engine.conns[index as usize].db;
+    let pattern: Vec<u8> = args.at(1).to_vec();
+    engine.gather(
+        index,
+        move |_| {
+            let pattern = pattern.clone();
+            let mut cursor = 0;
+            let mut found = 0usize;
+            let mut pieces: Vec<Vec<u8>> = Vec::new();
+            let mut piece = Out::new();
+            Answer::Later(Box::new(move |e| {
+                let now_ms = e.now.ms();
+                let all = pattern == b"*";
+                let mut writer = wire::resp::RespWriter::new(&mut piece, 2);
+                cursor = e.store.scan(db, cursor, WALK_POSITIONS, now_ms, |key, _| {
+                    if all || base::glob::matches(&pattern, key, false) {
+                        found += 1;
+                        base::Reply::bulk(&mut writer, key);
+                    }
+                });
+                if piece.bytes.len() >= PIECE_BYTES || cursor == 0 {
+                    pieces.push(std::mem::take(&mut piece.bytes));
+                }
+                (cursor == 0).then(|| (found, std::mem::take(&mut pieces)))
+            }))
+        },
+        |_, parts: Vec<(usize, Vec<Vec<u8>>)>, reply| {
+            reply.array(parts.iter().map(|(n, _)| n).sum());
+            for piece in parts.into_iter().flat_map(|(_, pieces)| pieces) {
+                reply.drawn(piece.into());
+            }
+        },
+    );
+    Served::Done
+}
+
+/// A cursor names a shard and a place in its hash order: the shard in the low bits, so that 0 is the start and the end.
+const SHARD_BITS: u32 = 10;
+
+pub(super) fn scan(engine: &mut Engine, index: u32, args: Args<'_>) -> Served {
+    let refuse = |engine: &mut Engine, fault: Fault| engine.refuse(index, None, &fault);
+    let Some(cursor) = base::number::parse_u64(args.at(1)) else { return refuse(engine, Fault::err("invalid cursor")) };
+    let (mut count, mut pattern, mut kind) = (10i64, None, None);
+    let mut i = 2;
+    while i < args.len() {
+        let more = i + 1 < args.len();
+        if args.is(i, "count") && more {
+            match parse_i64(args.at(i + 1)) {
+                None => return refuse(engine, Fault::NotInteger),
+                Some(n) if n < 1 => return refuse(engine, Fault::Syntax),
+                Some(n) => count = n,
+            }
+        } else if args.is(i, "match") && more {
+            pattern = Some(args.at(i + 1).to_vec()).filter(|p| p != b"*");
+        } else if args.is(i, "type") && more {
+            kind = Some(args.at(i + 1).to_ascii_lowercase());
+        } else {
+            return refuse(engine, Fault::Syntax);
+        }
+        i += 2;
+    }
+    let db = engine.conns[index as usize].db;
+    let shards = engine.shards() as u64;
+    let (shard, place) = (cursor & ((1 << SHARD_BITS) - 1), cursor >> SHARD_BITS);
+    if shard >= shards || place >= 1 << 48 {
+        engine.answer(index, |r| {
+            r.array(2);
+            r.bulk(b"0");
+            r.array(0);
+        });
+        return Served::Done;
+    }
+    let pattern_ = pattern;
+    engine.gather_from(
+        index,
+        &[ShardId(shard as u16)],
+        move |_| {
+            let (pattern, kind) = (pattern_.clone(), kind.clone());
+            let mut cursor = place;
+            let mut left = count.min(i32::MAX as i64) as usize;
+            let mut keys: Vec<Vec<u8>> = Vec::new();
+            Answer::Later(Box::new(move |e| {
+                let now_ms = e.now.ms();
+                let step = left.min(WALK_POSITIONS);
+                let mut seen = 0;
+                cursor = e.store.scan(db, cursor, step, now_ms, |key, entry| {
+                    seen += 1;
+                    let kind_fits = kind.as_ref().is_none_or(|k| k == kind_name(entry.kind()));
+                    if kind_fits && pattern.as_ref().is_none_or(|p| base::glob::matches(p, key, false)) {
+                        keys.push(key.to_vec());
+                    }
+                });
+                left = left.saturating_sub(step.max(seen));
+                (cursor == 0 || left == 0).then(|| (cursor, std::mem::take(&mut keys)))
+            }))
+        },
+        move |_, parts: Vec<(u64, Vec<Vec<u8>>)>, reply| {
+            let (place, keys) = &parts[0];
+            let next = match *place {
+                0 if shard + 1 < shards => shard + 1,
+                0 => 0,
+                place => place << SHARD_BITS | shard,
+            };
+            reply.array(2);
+            reply.bulk(next.to_string().as_bytes());
+            reply.array(keys.len());
+            keys.iter().for_each(|k| reply.bulk(k));
+        },
+    );
+    Served::Done
+}
+
+/// A key of a shard chosen by how many it holds.
+pub(super) fn randomkey(engine: &mut Engine, index: u32) -> Served {
+    let db = engine.conns[index as usize].db;
+    engine.gather(
+        index,
+        move |e| {
+            let now_ms = e.now.ms();
+            Answer::Now((e.store.len(db), e.store.random_key(db, now_ms)))
+        },
+        |e, parts: Vec<(usize, Option<Vec<u8>>)>, reply| {
+            let total: usize = parts.iter().filter(|p| p.1.is_some()).map(|p| p.0).sum();
+            let mut at = if total > 0 { e.random() as usize % total } else { 0 };
+            for (n, key) in parts {
+                let Some(key) = key else { continue };
+                if at < n {
+                    return reply.bulk(&key);
+                }
+                at -= n;
+            }
+            reply.null();
+        },
+    );
+    Served::Done
+}
+
+/// FLUSHALL and FLUSHDB: every shard at one point of the transaction order. What they held is freed in slices afterwards,
+/// so SYNC and ASYNC differ in nothing that a client can see.
+pub(super) fn flush(engine: &mut Engine, index: u32, verb: Verb, args: Args<'_>) -> Served {
+    if args.len() > 2 || args.len() == 2 && !args.is(1, "sync") && !args.is(1, "async") {
+        return engine.refuse(index, None, &Fault::Syntax);
+    }
+    if !engine.conns[index as usize].order.is_empty() {
+        return Served::Stall(Stall::Barrier);
+    }
+    let db = engine.conns[index as usize].db;
+    engine.begin_whole(
+        index,
+        move |e| match verb {
+            Verb::Flushdb => e.store.flush(db),
+            _ => (0..e.store.databases()).for_each(|db| e.store.flush(DbId(db))),
+        },
+        |e, origin| e.deliver(origin, |r| r.ok()),
+    );
+    Served::Done
+}
+
+pub(super) fn swapdb(engine: &mut Engine, index: u32, args: Args<'_>) -> Served {
+    let databases = engine.store.databases() as i64;
+    let mut dbs = [DbId::ZERO; 2];
+    for (i, word) in ["first", "second"].iter().enumerate() {
+        match parse_i64(args.at(i + 1)) {
+            None => return engine.refuse(index, None, &Fault::err(format!("invalid {word} DB index"))),
+            Some(n) if !(0..databases).contains(&n) => return engine.refuse(index, None, &Fault::DbIndexOutOfRange),
+            Some(n) => dbs[i] = DbId(n as u16),
+        }
+    }
+    if !engine.conns[index as usize].order.is_empty() {
+        return Served::Stall(Stall::Barrier);
+    }
+    engine.begin_whole(index, move |e| e.store.swap(dbs[0], dbs[1]), |e, origin| e.deliver(origin, |r| r.ok()));
+    Served::Done
+}
+
+/// As TYPE names it.
+fn kind_name(kind: store::Kind) -> &'static [u8] {
+    match kind {
+        store::Kind::String => b"string",
+    }
+}

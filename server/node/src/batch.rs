@@ -1,0 +1,231 @@
+//! Room: io. What one shard sends another in one go: asks and replies as bytes, rare things as values, in one order.
+//! Touches: base, ask.
+//!
+//! The bytes are records: a kind, the fields of its head, its payload. They never leave the process.
+
+use crate::ask::{Dialect, Manner, Origin};
+use base::{Args, DbId, Out, Span};
+use bytes::Bytes;
+use std::collections::VecDeque;
+
+/// Records in the order they were written. Large values that replies share ride along in `out`. `M`: what travels as a
+/// value and not as bytes.
+pub struct Batch<M> {
+    pub out: Out,
+    /// One for each `Record::Mail`, in order.
+    mails: VecDeque<M>,
+}
+
+impl<M> Default for Batch<M> {
+    fn default() -> Self {
+        Batch { out: Out::new(), mails: VecDeque::new() }
+    }
+}
+
+/// One record, as it is read.
+pub enum Record<'a, M> {
+    Ask {
+        origin: Origin,
+        manner: Manner,
+        row: u16,
+        args: Args<'a>,
+    },
+    /// The reply to an ask. Offsets of `shared` count from `base` before the first byte of `bytes`.
+    Reply {
+        origin: Origin,
+        bytes: &'a [u8],
+        shared: &'a [(usize, Bytes)],
+        base: usize,
+    },
+    Mail(M),
+}
+
+const ASK: u8 = 1;
+const REPLY: u8 = 2;
+const MAIL: u8 = 3;
+/// kind, origin (conn, generation, seq), payload length, lent values.
+const REPLY_HEAD: usize = 1 + 12 + 4 + 4;
+
+impl<M> Batch<M> {
+    pub fn is_empty(&self) -> bool {
+        self.out.bytes.is_empty() && self.mails.is_empty()
+    }
+
+    pub fn clear(&mut self) {
+        self.out.clear();
+        self.mails.clear();
+        // One huge value must not be held for ever by a slot of the ring.
+        if self.out.bytes.capacity() > 1 << 20 {
+            self.out.bytes = Vec::new();
+        }
+    }
+
+    pub fn ask(&mut self, origin: Origin, manner: Manner, row: u16, args: Args<'_>) {
+        let bytes = &mut self.out.bytes;
+        bytes.reserve(64 + args.bytes_len() + 4 * args.len());
+        bytes.push(ASK);
+        push_origin(bytes, origin);
+        let flags = manner.no_touch as u8 | (manner.silent as u8) << 1;
+        bytes.extend_from_slice(&[manner.dialect as u8, flags]);
+        bytes.extend_from_slice(&manner.db.0.to_le_bytes());
+        bytes.extend_from_slice(&row.to_le_bytes());
+        bytes.extend_from_slice(&(args.len() as u32).to_le_bytes());
+        for word in args.iter() {
+            bytes.extend_from_slice(&(word.len() as u32).to_le_bytes());
+            bytes.extend_from_slice(word);
+        }
+    }
+
+    /// Lets `draw` write a reply straight into the batch.
+    pub fn reply(&mut self, origin: Origin, draw: impl FnOnce(&mut Out)) {
+        draw_reply(&mut self.out, origin, draw);
+    }
+
+    pub fn mail(&mut self, mail: M) {
+        self.out.bytes.push(MAIL);
+        self.mails.push_back(mail);
+    }
+
+    /// The records, first to last.
+    pub fn read(&mut self) -> Reading<'_, M> {
+        Reading { out: &self.out, mails: &mut self.mails, at: 0, shared: 0, spans: Vec::new() }
+    }
+}
+
+/// The same for whoever has taken the batch's bytes out meanwhile.
+pub fn draw_reply(out: &mut Out, origin: Origin, draw: impl FnOnce(&mut Out)) {
+    let (start, shared) = (out.bytes.len(), out.shared.len());
+    out.bytes.push(REPLY);
+    push_origin(&mut out.bytes, origin);
+    out.bytes.extend_from_slice(&[0; 8]);
+    draw(out);
+    let len = (out.bytes.len() - start - REPLY_HEAD) as u32;
+    let lent = (out.shared.len() - shared) as u32;
+    let head = &mut out.bytes[start + 13..start + REPLY_HEAD];
+    head[..4].copy_from_slice(&len.to_le_bytes());
+    head[4..].copy_from_slice(&lent.to_le_bytes());
+}
+
+/// A walk over a batch's records.
+pub struct Reading<'b, M> {
+    out: &'b Out,
+    mails: &'b mut VecDeque<M>,
+    at: usize,
+    /// Lent values passed so far.
+    shared: usize,
+    spans: Vec<Span>,
+}
+
+impl<M> Reading<'_, M> {
+    pub fn next(&mut self) -> Option<Record<'_, M>> {
+        let kind = *self.out.bytes.get(self.at)?;
+        if kind == MAIL {
+            self.at += 1;
+            return Some(Record::Mail(self.mails.pop_front().expect("one mail for each MAIL record")));
+        }
+        let mut r = Reader { bytes: &self.out.bytes, at: self.at + 1 };
+        let origin = Origin { conn: r.u32(), generation: r.u32(), seq: r.u32() };
+        if kind == REPLY {
+            let (len, lent) = (r.u32() as usize, r.u32() as usize);
+            let base = r.at;
+            let shared = &self.out.shared[self.shared..self.shared + lent];
+            self.at = base + len;
+            self.shared += lent;
+            return Some(Record::Reply { origin, bytes: &self.out.bytes[base..base + len], shared, base });
+        }
+        assert_eq!(kind, ASK, "a batch holds what this file wrote");
+        let dialect = match r.u8() {
+            0 => Dialect::Resp2,
+            1 => Dialect::Resp3,
+            _ => Dialect::Memcache,
+        };
+        let flags = r.u8();
+        let db = DbId(r.u16());
+        let manner = Manner { dialect, db, no_touch: flags & 1 != 0, silent: flags & 2 != 0 };
+        let row = r.u16();
+        let words = r.u32();
+        self.spans.clear();
+        for _ in 0..words {
+            let len = r.u32();
+            self.spans.push(Span { start: r.at as u32, len });
+            r.at += len as usize;
+        }
+        self.at = r.at;
+        Some(Record::Ask { origin, manner, row, args: Args::new(&self.out.bytes, &self.spans) })
+    }
+}
+
+fn push_origin(bytes: &mut Vec<u8>, o: Origin) {
+    let mut head = [0; 12];
+    head[..4].copy_from_slice(&o.conn.to_le_bytes());
+    head[4..8].copy_from_slice(&o.generation.to_le_bytes());
+    head[8..].copy_from_slice(&o.seq.to_le_bytes());
+    bytes.extend_from_slice(&head);
+}
+
+struct Reader<'a> {
+    bytes: &'a [u8],
+    at: usize,
+}
+
+impl Reader<'_> {
+    fn take<const N: usize>(&mut self) -> [u8; N] {
+        let v = self.bytes[self.at..self.at + N].try_into().expect("N bytes were sliced");
+        self.at += N;
+        v
+    }
+
+    fn u8(&mut self) -> u8 {
+        self.take::<1>()[0]
+    }
+
+    fn u16(&mut self) -> u16 {
+        u16::from_le_bytes(self.take())
+    }
+
+    fn u32(&mut self) -> u32 {
+        u32::from_le_bytes(self.take())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use base::ArgsBuf;
+
+    #[test]
+    fn records_come_out_as_they_went_in() {
+        let mut batch: Batch<&str> = Batch::default();
+        let origin = Origin { conn: 7, generation: 9, seq: 4_000_000_000 };
+        let manner = Manner { dialect: Dialect::Memcache, db: DbId(15), no_touch: true, silent: true };
+        let words: ArgsBuf = [&b"SET"[..], b"", b"\0\r\n"].into_iter().collect();
+        batch.reply(origin, |out| {
+            out.extend(b"$");
+            out.lend(Bytes::from_static(b"large"));
+            out.extend(b"!");
+        });
+        batch.mail("one");
+        batch.ask(origin, manner, 300, words.args());
+        batch.reply(origin, |_| {});
+        batch.mail("two");
+        let mut seen = vec![];
+        let mut reading = batch.read();
+        while let Some(record) = reading.next() {
+            seen.push(match record {
+                Record::Ask { origin: o, manner: m, row, args } => {
+                    assert_eq!((o, m), (origin, manner));
+                    format!("ask {row} {args:?}")
+                }
+                Record::Reply { bytes, shared, base, .. } => {
+                    let at: Vec<usize> = shared.iter().map(|(at, _)| at - base).collect();
+                    format!("reply {} {at:?}", bytes.escape_ascii())
+                }
+                Record::Mail(m) => m.to_string(),
+            });
+        }
+        let want = ["reply $! [1]", "one", r#"ask 300 ["SET", "", "\\0\\r\\n"]"#, "reply  []", "two"];
+        assert_eq!(seen, want);
+        batch.clear();
+        assert!(batch.is_empty());
+    }
+}

@@ -1,0 +1,412 @@
+//! From bytes to asks, and from an ask to whoever answers it.
+
+use super::{Engine, OUTBOX_BYTES_MAX, Served};
+use crate::ask::{Dialect, Manner};
+use crate::session::{Door, Parser, ReplyMode, Stall};
+use base::slot::{SLOTS, slot_of};
+use base::{Args, Fault, ShardId, SlotId};
+use command::row::{Flag, Row, Run};
+use command::table;
+
+/// Above this much unread input of a session that stalls, its connection is not received from.
+const STALLED_INPUT_BYTES_MAX: usize = 64 * 1024;
+/// A session that owes its client this much goes on when the client has read it.
+const OWED_BYTES_MAX: usize = 32 << 20;
+/// Asks of one session in a row before others have their turn.
+const ASKS_A_TURN_MAX: u32 = 1024;
+
+impl Engine {
+    /// Bytes have come in.
+    pub fn received(&mut self, index: u32, bytes: &[u8]) {
+        self.active = true;
+        let up_us = self.now.up_us;
+        self.metrics.bytes_in += bytes.len() as u64;
+        let conn = &mut self.conns[index as usize];
+        conn.bytes_in += bytes.len() as u64;
+        conn.last_active_us = up_us;
+        if conn.closing {
+            return;
+        }
+        if conn.stall.is_some() {
+            conn.input.extend_from_slice(bytes);
+            self.throttle_if_full(index);
+        } else if conn.input.is_empty() {
+            // The common case: asks are read where the kernel put them.
+            let used = self.drive(index, bytes);
+            let conn = &mut self.conns[index as usize];
+            if used < bytes.len() && !conn.closing {
+                conn.input.extend_from_slice(&bytes[used..]);
+                self.throttle_if_full(index);
+            }
+        } else {
+            conn.input.extend_from_slice(bytes);
+            self.drive_input(index);
+        }
+    }
+
+    /// Goes on with input that was kept.
+    pub(super) fn drive_input(&mut self, index: u32) {
+        let mut input = std::mem::take(&mut self.conns[index as usize].input);
+        let used = self.drive(index, &input);
+        let conn = &mut self.conns[index as usize];
+        if conn.closing || used == input.len() {
+            // Idle connections own no buffer.
+            input = Vec::new();
+        } else {
+            input.drain(..used);
+        }
+        conn.input = input;
+        self.throttle_if_full(index);
+    }
+
+    fn throttle_if_full(&mut self, index: u32) {
+        let limit = self.live.query_buffer_bytes_max;
+        let conn = &mut self.conns[index as usize];
+        if conn.stall.is_some() {
+            if !conn.paused && conn.input.len() > STALLED_INPUT_BYTES_MAX {
+                conn.paused = true;
+                self.throttle.push((index, true));
+            }
+        } else if conn.input.len() > limit {
+            self.metrics.query_limit_disconnections += 1;
+            self.kill(index);
+        }
+    }
+
+    /// Reads and runs asks from `bytes`; how many bytes it is done with.
+    fn drive(&mut self, index: u32, bytes: &[u8]) -> usize {
+        let mut pos = 0;
+        let mut asks = 0;
+        let mut spans = std::mem::take(&mut self.spans);
+        self.lap = self.ticks();
+        while pos < bytes.len() {
+            let conn = &mut self.conns[index as usize];
+            if conn.closing {
+                pos = bytes.len();
+                break;
+            }
+            if let Some(stall) = stall_of(conn, asks) {
+                self.stall(index, stall);
+                break;
+            }
+            let rest = &bytes[pos..];
+            let outcome = match &mut conn.parser {
+                Parser::Resp(parser) => {
+                    use wire::resp::{ParseLimits, Parsed};
+                    let limits = ParseLimits {
+                        bulk_bytes_max: self.live.limits.value_bytes_max,
+                        authenticated: conn.authenticated,
+                    };
+                    spans.clear();
+                    match parser.parse(rest, &mut spans, &limits) {
+                        Parsed::Ask { used } => {
+                            let args = Args::new(&rest[..used], &spans);
+                            self.ask(index, args).after(used)
+                        }
+                        Parsed::Quoted { used, words } => self.ask(index, words.args()).after(used),
+                        Parsed::Empty { used } => Ok(used),
+                        Parsed::More { .. } => Err(None),
+                        Parsed::Fault(fault) => {
+                            self.metrics.protocol_errors += 1;
+                            self.take_reply_mode(index);
+                            self.answer(index, |r| r.fault(&fault));
+                            self.close_after_reply(index);
+                            Ok(rest.len())
+                        }
+                        Parsed::TooBig => {
+                            self.metrics.query_limit_disconnections += 1;
+                            self.kill(index);
+                            Ok(rest.len())
+                        }
+                    }
+                }
+                Parser::Memcache(parser) => {
+                    use wire::memcache::{ParseLimits, Parsed};
+                    let limits =
+                        ParseLimits { item_bytes_max: self.live.limits.item_bytes_max, ..ParseLimits::default() };
+                    let before = *parser;
+                    spans.clear();
+                    match parser.parse(rest, &mut spans, &limits) {
+                        Parsed::Ask { used, noreply } => {
+                            let args = Args::new(&rest[..used], &spans);
+                            let served = self.memcache_ask(index, args, noreply);
+                            if let (Served::Stall(_), Parser::Memcache(parser)) =
+                                (served, &mut self.conns[index as usize].parser)
+                            {
+                                // The ask is read once more: forget that it was.
+                                *parser = before;
+                            }
+                            served.after(used)
+                        }
+                        Parsed::Refused { used, line } => {
+                            self.answer(index, |r| r.line(line));
+                            Ok(used)
+                        }
+                        Parsed::Empty { used } => Ok(used),
+                        Parsed::More { .. } => Err(None),
+                        Parsed::Close | Parsed::Binary => {
+                            self.close_after_reply(index);
+                            Ok(rest.len())
+                        }
+                    }
+                }
+            };
+            match outcome {
+                Ok(used) => {
+                    pos += used;
+                    asks += 1;
+                }
+                Err(Some(stall)) => {
+                    // The ask stays in the input and is read once more: the parser starts over with it.
+                    self.stall(index, stall);
+                    break;
+                }
+                Err(None) => break,
+            }
+        }
+        self.spans = spans;
+        pos
+    }
+
+    pub(super) fn stall(&mut self, index: u32, stall: Stall) {
+        let conn = &mut self.conns[index as usize];
+        if conn.stall.replace(stall).is_none() {
+            self.stalled.push(index);
+        }
+    }
+
+    /// One RESP ask.
+    fn ask(&mut self, index: u32, args: Args<'_>) -> Served {
+        let row = match table::resolve(args) {
+            Ok(row) => row,
+            Err(fault) => {
+                self.take_reply_mode(index);
+                return self.refuse(index, None, &fault);
+            }
+        };
+        let conn = &mut self.conns[index as usize];
+        if !conn.authenticated && row.flags & Flag::NO_AUTH == 0 {
+            self.take_reply_mode(index);
+            return self.refuse(index, Some(row), &Fault::NoAuth);
+        }
+        if row.flags & Flag::PROTECTED != 0
+            && let Some(fault) = self.protected(index, row)
+        {
+            self.take_reply_mode(index);
+            return self.refuse(index, Some(row), &fault);
+        }
+        if self.process.is_paused(self.now.ms(), row.flags) {
+            return Served::Stall(Stall::Pause);
+        }
+        let mode = self.conns[index as usize].reply_mode;
+        self.take_reply_mode(index);
+        let served = self.dispatch(index, row, args);
+        match served {
+            Served::Stall(_) => self.conns[index as usize].reply_mode = mode,
+            Served::Done => self.note_ask(index, row, args),
+        }
+        served
+    }
+
+    /// One ask of memcached's.
+    fn memcache_ask(&mut self, index: u32, args: Args<'_>, silent: bool) -> Served {
+        let Some(row) = table::find(args.at(0)) else {
+            self.answer(index, |r| r.fault(&Fault::Unknown));
+            return Served::Done;
+        };
+        if self.process.is_paused(self.now.ms(), row.flags) {
+            return Served::Stall(Stall::Pause);
+        }
+        let conn = &mut self.conns[index as usize];
+        if !conn.authenticated {
+            return self.refuse(index, Some(row), &Fault::NoAuth);
+        }
+        conn.silent = silent;
+        let served = self.dispatch(index, row, args);
+        if served == Served::Done {
+            self.note_ask(index, row, args);
+        }
+        if let Some(conn) = self.conns.get_mut(index as usize) {
+            conn.silent = false;
+        }
+        served
+    }
+
+    fn note_ask(&mut self, index: u32, row: &'static Row, args: Args<'_>) {
+        let conn = &mut self.conns[index as usize];
+        conn.asks += 1;
+        conn.last_row = row.id() + 1;
+        if !self.monitors.is_empty() && row.flags & (Flag::SKIP_MONITOR | Flag::ADMIN) == 0 {
+            self.feed_monitors(index, args);
+        }
+    }
+
+    /// CLIENT REPLY: whether this ask is silent; SKIP lasts for one.
+    fn take_reply_mode(&mut self, index: u32) {
+        let conn = &mut self.conns[index as usize];
+        conn.silent = conn.reply_mode != ReplyMode::On;
+        if conn.reply_mode == ReplyMode::SkipNext {
+            conn.reply_mode = ReplyMode::On;
+        }
+    }
+
+    pub fn refuse(&mut self, index: u32, row: Option<&'static Row>, fault: &Fault) -> Served {
+        if let Some(row) = row {
+            self.metrics.rows[row.id() as usize].rejected += 1;
+        }
+        self.answer(index, |r| r.fault(fault));
+        Served::Done
+    }
+
+    /// `enable-debug-command`, `enable-protected-configs`: no, yes, or local connections only.
+    fn protected(&self, index: u32, row: &Row) -> Option<Fault> {
+        let allowed = self.live.debug_command.allows(self.conns[index as usize].peer.is_local());
+        (!allowed).then(|| {
+            Fault::err(format!(
+                "{} command not allowed. If the enable-debug-command option is set to \"local\", you can run it from a local \
+                 connection, otherwise you need to set this option in the configuration file, and then restart the server.",
+                row.name.split('|').next().unwrap_or(row.name).to_ascii_uppercase()
+            ))
+        })
+    }
+
+    /// Sends an ask where its keys lie.
+    fn dispatch(&mut self, index: u32, row: &'static Row, args: Args<'_>) -> Served {
+        let conn = &self.conns[index as usize];
+        let manner = Manner { silent: conn.silent, ..conn.manner() };
+        let on_shard_port = conn.door == Door::Shard;
+        match row.run {
+            Run::Server(verb) => {
+                let served = (self.serve)(self, index, verb, row, args);
+                if served == Served::Done {
+                    let ns = self.lap_ns();
+                    self.ran(row, args, ns, None, index);
+                }
+                served
+            }
+            Run::One(data) => {
+                let first = self.first_key[row.id() as usize] as usize;
+                let key = if first != 0 {
+                    args.at(first)
+                } else {
+                    self.keys.clear();
+                    if let Err(fault) = table::keys_of(row, args, &mut self.keys) {
+                        return self.refuse(index, Some(row), &fault);
+                    }
+                    args.at(self.keys[0])
+                };
+                let owner = self.owner(key);
+                if owner == self.me {
+                    self.run_local(index, row, data, args, manner);
+                    return Served::Done;
+                }
+                if on_shard_port {
+                    return self.moved(index, row, slot_of(key));
+                }
+                self.send(index, row, args, manner, owner)
+            }
+            Run::Many(data, together) => {
+                let mut keys = std::mem::take(&mut self.keys);
+                keys.clear();
+                let served = match table::keys_of(row, args, &mut keys) {
+                    Err(fault) => self.refuse(index, Some(row), &fault),
+                    Ok(()) => {
+                        let owner = self.owner(args.at(keys[0]));
+                        if self.shards() == 1 || keys.iter().all(|&k| self.owner(args.at(k)) == owner) {
+                            if owner == self.me {
+                                self.run_local(index, row, data, args, manner);
+                                Served::Done
+                            } else if on_shard_port {
+                                self.moved(index, row, slot_of(args.at(keys[0])))
+                            } else {
+                                self.send(index, row, args, manner, owner)
+                            }
+                        } else if self.conns[index as usize].order.is_full() {
+                            Served::Stall(Stall::Order)
+                        } else {
+                            self.begin_together(index, row, together, args, &keys, manner);
+                            Served::Done
+                        }
+                    }
+                };
+                self.keys = keys;
+                served
+            }
+            Run::Container => unreachable!("resolve never ends at a container"),
+        }
+    }
+
+    /// The shard that owns a key.
+    #[inline]
+    pub fn owner(&self, key: &[u8]) -> ShardId {
+        if self.outbox.len() == 1 {
+            return ShardId(0);
+        }
+        self.owner_of_slot(slot_of(key))
+    }
+
+    /// Slots lie on shards in even ranges.
+    #[inline]
+    pub fn owner_of_slot(&self, slot: SlotId) -> ShardId {
+        ShardId((slot.0 as u32 * self.outbox.len() as u32 / SLOTS as u32) as u16)
+    }
+
+    fn send(&mut self, index: u32, row: &'static Row, args: Args<'_>, manner: Manner, owner: ShardId) -> Served {
+        if self.outbox[owner.index()].out.bytes.len() > OUTBOX_BYTES_MAX {
+            return Served::Stall(Stall::Mailbox(owner.0));
+        }
+        let conn = &mut self.conns[index as usize];
+        let seq = if manner.silent { 0 } else { conn.order.wait() };
+        let origin = conn.origin(seq);
+        self.outbox[owner.index()].ask(origin, manner, row.id(), args);
+        Served::Done
+    }
+
+    fn moved(&mut self, index: u32, row: &'static Row, slot: SlotId) -> Served {
+        let owner = self.owner_of_slot(slot);
+        let address = self.process.announced(owner, &self.conns[index as usize].peer);
+        self.refuse(index, Some(row), &Fault::Moved(slot.0, address))
+    }
+}
+
+/// What keeps a session from its next ask.
+fn stall_of(conn: &crate::session::Conn, asks: u32) -> Option<Stall> {
+    if conn.order.is_full() {
+        return Some(Stall::Order);
+    }
+    if conn.owed() > OWED_BYTES_MAX {
+        return Some(Stall::Output);
+    }
+    (asks >= ASKS_A_TURN_MAX).then_some(Stall::Slice)
+}
+
+impl Engine {
+    /// Whether the reason of a stall is gone.
+    pub(super) fn may_go_on(&self, index: u32, stall: Stall) -> bool {
+        let conn = &self.conns[index as usize];
+        match stall {
+            // Pauses may end by UNPAUSE too: the ask itself looks again.
+            Stall::Pause => !self.process.is_paused(self.now.ms(), Flag::WRITE) || !self.process.is_paused(self.now.ms(), 0),
+            Stall::Mailbox(to) => self.outbox[to as usize].out.bytes.len() <= OUTBOX_BYTES_MAX,
+            Stall::Order => conn.order.len() <= crate::session::order::ASKS_UNDER_WAY_MAX / 2,
+            Stall::Output => conn.owed() <= OWED_BYTES_MAX / 2,
+            Stall::Barrier => conn.order.is_empty(),
+            Stall::Slice => true,
+            Stall::Until(up_us) => self.now.up_us >= up_us,
+        }
+    }
+
+    pub(crate) fn dialect_is_memcache(&self, index: u32) -> bool {
+        self.conns[index as usize].dialect == Dialect::Memcache
+    }
+}
+
+impl Served {
+    /// How far the reader has come: past the `used` bytes of the ask, or nowhere, for a reason.
+    fn after(self, used: usize) -> Result<usize, Option<Stall>> {
+        match self {
+            Served::Done => Ok(used),
+            Served::Stall(stall) => Err(Some(stall)),
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! Questions to every shard, answered in one reply: DBSIZE, KEYS, INFO, CLIENT LIST.
+
+use super::{Engine, Mail, speak};
+use crate::ask::{Dialect, Origin};
+use base::{Reply, ShardId};
+use std::any::Any;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// The id of a question whose answer nobody waits for.
+const NOBODY_WAITS: u64 = u64::MAX;
+
+/// Work in slices of about 200 µs: true when done.
+pub type Chore = Box<dyn FnMut(&mut Engine) -> bool>;
+
+/// What each shard does; it runs on the shard's own thread.
+pub type Each = Arc<dyn Fn(&mut Engine) -> Boxed + Send + Sync>;
+
+/// A shard's part of the answer: there at once, or when a chore has worked it out.
+pub enum Answer<P> {
+    Now(P),
+    /// Called a slice at a time until it has the part.
+    Later(Box<dyn FnMut(&mut Engine) -> Option<P>>),
+}
+
+pub type Boxed = Answer<Box<dyn Any + Send>>;
+
+type Fold = Box<dyn FnOnce(&mut Engine, Vec<Box<dyn Any + Send>>, &mut dyn Reply)>;
+
+/// A question under way.
+pub struct Gather {
+    origin: Option<(Origin, Dialect)>,
+    missing: usize,
+    parts: HashMap<usize, Box<dyn Any + Send>>,
+    asked: usize,
+    fold: Fold,
+}
+
+impl Engine {
+    /// Asks every shard, this one included, and replies to the connection's present ask with what `fold` makes of the
+    /// parts, which come in the order of the shards.
+    pub fn gather<P: Send + 'static>(
+        &mut self,
+        index: u32,
+        each: impl Fn(&mut Engine) -> Answer<P> + Send + Sync + 'static,
+        fold: impl FnOnce(&mut Engine, Vec<P>, &mut dyn Reply) + 'static,
+    ) {
+        let shards: Vec<ShardId> = (0..self.shards() as u16).map(ShardId).collect();
+        self.gather_from(index, &shards, each, fold);
+    }
+
+    /// The same of some shards only.
+    pub fn gather_from<P: Send + 'static>(
+        &mut self,
+        index: u32,
+        shards: &[ShardId],
+        each: impl Fn(&mut Engine) -> Answer<P> + Send + Sync + 'static,
+        fold: impl FnOnce(&mut Engine, Vec<P>, &mut dyn Reply) + 'static,
+    ) {
+        let each: Each = Arc::new(move |engine| match each(engine) {
+            Answer::Now(part) => Answer::Now(Box::new(part) as Box<dyn Any + Send>),
+            Answer::Later(mut step) => {
+                Answer::Later(Box::new(move |engine| step(engine).map(|part| Box::new(part) as Box<dyn Any + Send>)))
+            }
+        });
+        let fold: Fold = Box::new(move |engine, parts, reply| {
+            let parts = parts.into_iter().map(|p| *p.downcast::<P>().expect("each shard answers with the part's type")).collect();
+            fold(engine, parts, reply)
+        });
+        let conn = &self.conns[index as usize];
+        let (silent, dialect) = (conn.silent, conn.dialect);
+        let origin = if silent { None } else { Some((self.place(index), dialect)) };
+        let first = self.gather_next;
+        self.gather_next += 1;
+        let gather = Gather { origin, missing: shards.len(), parts: HashMap::new(), asked: shards.len(), fold };
+        self.gathers.insert(first, gather);
+        for (n, &shard) in shards.iter().enumerate() {
+            let id = first << 16 | n as u64;
+            if shard == self.me {
+                self.gather_part(id, shard, each.clone());
+            } else {
+                self.outbox[shard.index()].mail(Mail::Gather { id, home: self.me, each: each.clone() });
+            }
+        }
+    }
+
+    /// Does something on every shard and waits for nobody.
+    pub fn on_every_shard(&mut self, each: impl Fn(&mut Engine) + Send + Sync + 'static) {
+        let each: Each = Arc::new(move |engine| {
+            each(engine);
+            Answer::Now(Box::new(()))
+        });
+        for shard in 0..self.shards() {
+            if shard == self.me.index() {
+                let _ = each(self);
+            } else {
+                self.outbox[shard].mail(Mail::Gather { id: NOBODY_WAITS, home: self.me, each: each.clone() });
+            }
+        }
+    }
+
+    pub(super) fn gather_part(&mut self, id: u64, home: ShardId, each: Each) {
+        let send = move |engine: &mut Engine, part| {
+            if id == NOBODY_WAITS {
+                return;
+            }
+            if home == engine.me {
+                engine.gathered(id, part);
+            } else {
+                engine.outbox[home.index()].mail(Mail::Part { id, part });
+            }
+        };
+        match each(self) {
+            Answer::Now(part) => send(self, part),
+            Answer::Later(mut step) => self.chore(Box::new(move |engine| match step(engine) {
+                Some(part) => {
+                    send(engine, part);
+                    true
+                }
+                None => false,
+            })),
+        }
+    }
+
+    pub(super) fn gathered(&mut self, id: u64, part: Box<dyn Any + Send>) {
+        let (first, n) = (id >> 16, (id & 0xFFFF) as usize);
+        let gather = self.gathers.get_mut(&first).expect("a part comes once for each shard that was asked");
+        gather.parts.insert(n, part);
+        gather.missing -= 1;
+        if gather.missing > 0 {
+            return;
+        }
+        let mut gather = self.gathers.remove(&first).expect("looked up above");
+        let parts = (0..gather.asked).map(|n| gather.parts.remove(&n).expect("none is missing")).collect();
+        let mut out = base::Out::new();
+        let dialect = gather.origin.map_or(Dialect::Resp2, |(_, d)| d);
+        speak(dialect, &mut out, |reply| (gather.fold)(self, parts, reply));
+        self.note_error(&out, 0);
+        if let Some((origin, _)) = gather.origin {
+            self.deliver_raw_quietly(origin, &mut out);
+        }
+    }
+}

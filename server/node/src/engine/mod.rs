@@ -1,0 +1,508 @@
+//! Room: engine. One shard as a machine without I/O: bytes, mail and time go in, bytes, mail and wishes come out. The turn
+//! drives it with a real ring, the simulation with a seed. Touches: everything below; makes no system call.
+
+mod ask;
+mod gather;
+mod run;
+mod together;
+mod work;
+
+pub use gather::{Answer, Chore};
+pub use together::{Access, Commit, LockAsk};
+
+use crate::ask::{Dialect, Manner, Origin};
+use crate::batch::Batch;
+use crate::clock::{HostClock, Now, Ticks};
+use crate::log::{Level, Limiter};
+use crate::metrics::Metrics;
+use crate::process::{Live, Process};
+use crate::session::{Conn, Door, Order, Parser, Peer, ReplyMode, Stall};
+use crate::shard::locks::{Locks, Turn, TxId};
+use base::{Args, ArgsBuf, DbId, Out, Reply, ShardId, Span};
+use command::context::Tally;
+use command::row::{Row, Verb};
+use slab::Slab;
+use std::any::Any;
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use store::Store;
+
+/// What travels between shards as a value.
+pub enum Mail {
+    /// A connection that another shard accepted.
+    Adopt(Newcomer),
+    Lock(LockAsk),
+    Granted { id: TxId, shard: ShardId, fetched: Vec<u8> },
+    Yield { id: TxId, shard: ShardId },
+    Yielded { id: TxId },
+    Commit { id: TxId, commit: Commit },
+    /// Do this on your shard and send back what comes of it.
+    Gather { id: u64, home: ShardId, each: gather::Each },
+    Part { id: u64, part: Box<dyn Any + Send> },
+    /// Lines for connections that MONITOR.
+    Feed { conn: u32, generation: u32, bytes: Arc<[u8]> },
+}
+
+/// A connection as it comes in.
+pub struct Newcomer {
+    pub fd: i32,
+    pub door: Door,
+    pub peer: Peer,
+}
+
+/// An ask that waits for a lock.
+pub struct Deferred {
+    /// The shard whose connection asked.
+    home: ShardId,
+    origin: Origin,
+    manner: Manner,
+    row: &'static Row,
+    args: ArgsBuf,
+}
+
+/// What came of a verb that the process answers.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Served {
+    /// Its reply is drawn, or is on its way to the place that was kept for it.
+    Done,
+    /// Not now: ask again when the reason is gone. Nothing has happened.
+    Stall(Stall),
+}
+
+/// Answers the verbs of `Run::Server`: a room above the engine, handed in.
+pub type Serve = fn(&mut Engine, u32, Verb, &'static Row, Args<'_>) -> Served;
+
+/// Bytes of work that may wait for one other shard before the sessions that add to it stop.
+const OUTBOX_BYTES_MAX: usize = 1 << 20;
+
+/// One shard.
+pub struct Engine {
+    pub me: ShardId,
+    pub process: Arc<Process>,
+    /// The settings that are read on the way of an ask; renewed when the process's generation moves on.
+    pub live: Live,
+    pub now: Now,
+    pub store: Store,
+    pub tally: Tally,
+    pub metrics: Metrics,
+    pub conns: Slab<Conn>,
+    /// To every shard, its own unused.
+    pub outbox: Vec<Batch<Mail>>,
+
+    // Wishes to whoever does I/O.
+    /// Connections that other shards accepted for this one.
+    pub newcomers: Vec<Newcomer>,
+    /// Connections that have something to send and nothing in flight.
+    pub dirty: Vec<u32>,
+    /// Connections to close at once.
+    pub hangups: Vec<u32>,
+    /// Connections to receive no more for (true) or to receive for again (false).
+    pub throttle: Vec<(u32, bool)>,
+
+    serve: Serve,
+    clock: Option<HostClock>,
+    /// Reading of the clock when the last command ended.
+    lap: u64,
+    locks: Locks<Deferred>,
+    turns: VecDeque<Turn<Deferred>>,
+    pumping: bool,
+    parts: HashMap<TxId, together::Part>,
+    txs: HashMap<TxId, together::Tx>,
+    gathers: HashMap<u64, gather::Gather>,
+    gather_next: u64,
+    chores: VecDeque<Chore>,
+    /// Connections with a `Stall`.
+    stalled: Vec<u32>,
+    /// Connections of this shard that MONITOR.
+    pub monitors: Vec<(ShardId, u32, u32)>,
+    generation_next: u32,
+    /// First key's word by `Row::id`; 0: look.
+    first_key: Vec<u8>,
+    memory_over: bool,
+    cron_next_us: u64,
+    /// Round-robin of the clients' cron.
+    cron_conn: usize,
+    /// Something was done since the last `work`: the shard is not idle.
+    pub active: bool,
+
+    // Scratch, kept for its memory.
+    spans: Vec<Span>,
+    keys: Vec<usize>,
+    scratch: Out,
+    /// Output buffers of connections that owe nothing.
+    scratch_pool: Vec<Out>,
+    limiter: Limiter,
+    random: u64,
+}
+
+impl Engine {
+    /// `clock` None: commands take no time (simulation).
+    pub fn new(me: ShardId, process: Arc<Process>, serve: Serve, clock: Option<HostClock>, seed: u64) -> Engine {
+        let live = process.live();
+        let shards = process.shards;
+        let rows = command::table::rows().collect::<Vec<_>>();
+        let mut store = Store::new(store::StoreOptions { databases: live.limits.databases, seed });
+        store.tune(live.tuning);
+        Engine {
+            me,
+            live,
+            now: Now::default(),
+            store,
+            tally: Tally::default(),
+            metrics: Metrics::new(rows.len()),
+            conns: Slab::new(),
+            outbox: (0..shards).map(|_| Batch::default()).collect(),
+            newcomers: Vec::new(),
+            dirty: Vec::new(),
+            hangups: Vec::new(),
+            throttle: Vec::new(),
+            serve,
+            clock,
+            lap: 0,
+            locks: Locks::default(),
+            turns: VecDeque::new(),
+            pumping: false,
+            parts: HashMap::new(),
+            txs: HashMap::new(),
+            gathers: HashMap::new(),
+            gather_next: 0,
+            chores: VecDeque::new(),
+            stalled: Vec::new(),
+            monitors: Vec::new(),
+            generation_next: 0,
+            first_key: rows.iter().map(|row| first_key(row)).collect(),
+            memory_over: false,
+            cron_next_us: 0,
+            cron_conn: 0,
+            active: false,
+            spans: Vec::new(),
+            keys: Vec::new(),
+            scratch: Out::new(),
+            scratch_pool: Vec::new(),
+            limiter: Limiter::new(5),
+            random: seed,
+            process,
+        }
+    }
+
+    pub fn shards(&self) -> usize {
+        self.outbox.len()
+    }
+
+    /// A turn begins at `now`.
+    pub fn begin(&mut self, now: Now) {
+        self.now = now;
+        self.metrics.turns += 1;
+        self.lap = self.ticks();
+        if self.live.generation != self.process.generation() {
+            self.renew_settings();
+        }
+        self.memory_over = self.live.maxmemory != 0 && self.process.used_memory() > self.live.maxmemory;
+    }
+
+    fn renew_settings(&mut self) {
+        self.live = self.process.live();
+        self.store.tune(self.live.tuning);
+    }
+
+    #[inline]
+    fn ticks(&self) -> u64 {
+        self.clock.as_ref().map_or(0, |c| c.ticks())
+    }
+
+    fn ns(&self, ticks: u64) -> u64 {
+        self.clock.as_ref().map_or(0, |c| c.ns(ticks))
+    }
+
+    /// ns since the last call of this, or the turn's begin.
+    #[inline]
+    fn lap_ns(&mut self) -> u64 {
+        let Some(clock) = &self.clock else { return 0 };
+        let t = clock.ticks();
+        let ns = clock.ns(t.wrapping_sub(self.lap));
+        self.lap = t;
+        ns
+    }
+
+    /// Random bits: who is chosen, not secrets.
+    pub fn random(&mut self) -> u64 {
+        // SplitMix64: Steele, Lea, Flood, "Fast splittable pseudorandom number generators".
+        self.random = self.random.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.random;
+        z = (z ^ z >> 30).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ z >> 27).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ z >> 31
+    }
+
+    /// Logs what a client can cause again and again.
+    pub fn log_limited(&mut self, level: Level, line: std::fmt::Arguments<'_>) {
+        self.process.log.limited(&mut self.limiter, self.now.ms(), level, line);
+    }
+
+    // Connections.
+
+    /// A connection has come to stay, if only to be told that it may not.
+    pub fn open(&mut self, new: Newcomer) -> u32 {
+        self.generation_next = self.generation_next.wrapping_add(1) & 0xFF_FFFF;
+        let entry = self.conns.vacant_entry();
+        let index = entry.key() as u32;
+        let memcache = new.door == Door::Memcache;
+        entry.insert(Conn {
+            id: self.process.next_client_id(),
+            index,
+            generation: self.generation_next,
+            fd: new.fd,
+            door: new.door,
+            peer: new.peer,
+            dialect: if memcache { Dialect::Memcache } else { Dialect::Resp2 },
+            db: DbId::ZERO,
+            parser: if memcache {
+                Parser::Memcache(wire::memcache::Parser::default())
+            } else {
+                Parser::Resp(wire::resp::Parser::default())
+            },
+            input: Vec::new(),
+            out: Out::new(),
+            out_in_flight: 0,
+            order: Order::default(),
+            stall: None,
+            authenticated: !self.live.password_set,
+            closing: false,
+            gone: false,
+            dirty: false,
+            paused: false,
+            reply_mode: ReplyMode::On,
+            silent: false,
+            no_touch: false,
+            no_evict: false,
+            monitor: false,
+            readonly: false,
+            name: Box::default(),
+            lib_name: Box::default(),
+            lib_ver: Box::default(),
+            last_row: 0,
+            asks: 0,
+            bytes_in: 0,
+            bytes_out: 0,
+            since: self.now,
+            last_active_us: self.now.up_us,
+            soft_since_us: 0,
+            multi_words: 0,
+        });
+        self.metrics.connections += 1;
+        self.greet(index);
+        index
+    }
+
+    /// Refuses a newcomer where it must be refused: too many clients, protected mode.
+    fn greet(&mut self, index: u32) {
+        let conn = &mut self.conns[index as usize];
+        let memcache = conn.door == Door::Memcache;
+        // maxclients: the newcomer is counted already.
+        let refusal = if self.process.clients() > self.live.maxclients as usize {
+            if memcache { "SERVER_ERROR max number of clients reached\r\n" } else { "-ERR max number of clients reached\r\n" }
+        } else if self.live.protected && !conn.peer.is_local() {
+            if memcache { PROTECTED_MEMCACHE } else { PROTECTED_RESP }
+        } else {
+            return;
+        };
+        conn.out.extend(refusal.as_bytes());
+        conn.closing = true;
+        self.metrics.connections_rejected += 1;
+        self.mark_dirty(index);
+    }
+
+    /// The peer is gone, or I/O failed: nothing more goes in or out.
+    pub fn hung_up(&mut self, index: u32) {
+        let conn = &mut self.conns[index as usize];
+        conn.closing = true;
+        conn.gone = true;
+        conn.input = Vec::new();
+        conn.out.clear();
+        self.hangups.push(index);
+    }
+
+    /// The ring is done with the connection: forget it.
+    pub fn closed(&mut self, index: u32) {
+        let conn = self.conns.remove(index as usize);
+        self.stalled.retain(|&i| i != index);
+        self.dirty.retain(|&i| i != index);
+        if conn.monitor {
+            self.unmonitor(index, conn.generation);
+        }
+        self.process.client_gone(self.me);
+    }
+
+    /// Asks for a connection to be closed once what it is owed has left.
+    pub fn close_after_reply(&mut self, index: u32) {
+        self.conns[index as usize].closing = true;
+        self.mark_dirty(index);
+    }
+
+    /// Closes at once, owed or not.
+    pub fn kill(&mut self, index: u32) {
+        let conn = &mut self.conns[index as usize];
+        if !conn.gone {
+            conn.closing = true;
+            conn.gone = true;
+            conn.out.clear();
+            conn.input = Vec::new();
+            self.hangups.push(index);
+        }
+    }
+
+    /// The connection that an origin names, if it is still there.
+    pub fn conn_of(&mut self, origin: Origin) -> Option<&mut Conn> {
+        self.conns.get_mut(origin.conn as usize).filter(|c| c.generation == origin.generation)
+    }
+
+    pub(crate) fn mark_dirty(&mut self, index: u32) {
+        let conn = &mut self.conns[index as usize];
+        if !conn.dirty {
+            conn.dirty = true;
+            self.dirty.push(index);
+        }
+    }
+
+    /// What may leave now; the caller sends it and says `sent`. None when there is nothing, or something is in flight.
+    pub fn take_out(&mut self, index: u32) -> Option<Out> {
+        let conn = &mut self.conns[index as usize];
+        conn.dirty = false;
+        if conn.out_in_flight > 0 || conn.out.is_empty() {
+            return None;
+        }
+        let out = std::mem::take(&mut conn.out);
+        conn.out_in_flight = out.len();
+        Some(out)
+    }
+
+    /// All that `take_out` gave has left. `spent` is given back for its memory.
+    pub fn sent(&mut self, index: u32, mut spent: Out) {
+        let conn = &mut self.conns[index as usize];
+        conn.bytes_out += conn.out_in_flight as u64;
+        self.metrics.bytes_out += conn.out_in_flight as u64;
+        conn.out_in_flight = 0;
+        if !conn.out.is_empty() {
+            self.mark_dirty(index);
+        } else if spent.bytes.capacity() <= 16 * 1024 && self.scratch_pool.len() < 64 {
+            spent.clear();
+            self.scratch_pool.push(spent);
+        }
+    }
+
+    /// Whether a connection has nothing more to say or to hear and may be closed.
+    pub fn is_finished(&self, index: u32) -> bool {
+        let conn = &self.conns[index as usize];
+        conn.closing && (conn.gone || (conn.owed() == 0 && conn.order.is_empty()))
+    }
+
+    // Replies.
+
+    /// Draws one reply to the ask that `index` just made.
+    pub fn answer(&mut self, index: u32, draw: impl FnOnce(&mut dyn Reply)) {
+        let conn = &mut self.conns[index as usize];
+        if conn.silent {
+            let mut scratch = std::mem::take(&mut self.scratch);
+            speak(conn.dialect, &mut scratch, draw);
+            self.note_error(&scratch, 0);
+            scratch.clear();
+            self.scratch = scratch;
+            return;
+        }
+        if conn.order.is_empty() {
+            let mut out = std::mem::take(&mut conn.out);
+            if out.bytes.capacity() == 0
+                && let Some(pooled) = self.scratch_pool.pop()
+            {
+                out = pooled;
+            }
+            let start = out.bytes.len();
+            speak(conn.dialect, &mut out, draw);
+            self.note_error(&out, start);
+            self.conns[index as usize].out = out;
+            self.mark_dirty(index);
+        } else {
+            let mut scratch = std::mem::take(&mut self.scratch);
+            speak(conn.dialect, &mut scratch, draw);
+            self.note_error(&scratch, 0);
+            self.conns[index as usize].order.hold(&mut scratch);
+            self.scratch = scratch;
+        }
+    }
+
+    /// Keeps a place for a reply that is made later.
+    pub fn place(&mut self, index: u32) -> Origin {
+        let conn = &mut self.conns[index as usize];
+        let seq = conn.order.wait();
+        conn.origin(seq)
+    }
+
+    /// Draws the reply to a place that was kept.
+    pub fn deliver(&mut self, origin: Origin, draw: impl FnOnce(&mut dyn Reply)) {
+        let Some(conn) = self.conn_of(origin) else { return };
+        let dialect = conn.dialect;
+        self.deliver_as(origin, dialect, draw);
+    }
+
+    /// The same in the dialect that the connection spoke when it asked.
+    pub(crate) fn deliver_as(&mut self, origin: Origin, dialect: Dialect, draw: impl FnOnce(&mut dyn Reply)) {
+        self.deliver_raw(origin, |out| speak(dialect, out, draw));
+    }
+
+    pub(crate) fn deliver_raw(&mut self, origin: Origin, draw: impl FnOnce(&mut Out)) {
+        let Some(conn) = self.conns.get_mut(origin.conn as usize).filter(|c| c.generation == origin.generation) else { return };
+        if conn.order.is_next(origin.seq) {
+            let start = conn.out.bytes.len();
+            draw(&mut conn.out);
+            let failed = conn.out.bytes.get(start) == Some(&b'-');
+            let line = if failed { conn.out.bytes[start + 1..].to_vec() } else { Vec::new() };
+            conn.order.next(&mut conn.out);
+            if failed {
+                self.metrics.error(&line);
+            }
+            self.mark_dirty(origin.conn);
+        } else {
+            let mut scratch = std::mem::take(&mut self.scratch);
+            draw(&mut scratch);
+            conn.order.arrive(origin.seq, &mut scratch);
+            self.scratch = scratch;
+        }
+        if self.conns[origin.conn as usize].stall.is_some() {
+            self.active = true;
+        }
+    }
+
+    /// Counts the reply at `start` if it is an error.
+    fn note_error(&mut self, out: &Out, start: usize) {
+        if out.bytes.get(start) == Some(&b'-') {
+            let end = out.bytes.len().min(start + 64);
+            self.metrics.error(&out.bytes[start + 1..end]);
+        }
+    }
+}
+
+/// Lets `draw` speak one reply in a dialect.
+pub fn speak<R>(dialect: Dialect, out: &mut Out, draw: impl FnOnce(&mut dyn Reply) -> R) -> R {
+    match dialect {
+        Dialect::Resp2 => draw(&mut wire::resp::RespWriter::new(out, 2)),
+        Dialect::Resp3 => draw(&mut wire::resp::RespWriter::new(out, 3)),
+        Dialect::Memcache => draw(&mut wire::memcache::McWriter::new(out)),
+    }
+}
+
+/// The word that holds a row's first key, when the table says so once and for all.
+fn first_key(row: &Row) -> u8 {
+    use command::row::{Keys, Run};
+    match (row.run, row.keys) {
+        (Run::One(_), Keys::Range { first, .. }) => first as u8,
+        (Run::One(_), Keys::Specs([spec, ..])) => spec.first as u8,
+        _ => 0,
+    }
+}
+
+// Redis's words and remedies, for clients that match on the code; the sentences are ours.
+const PROTECTED_RESP: &str = "-DENIED Torc is running in protected mode: no password is set for the default user, so only \
+connections from this host are accepted. To allow others, either set a password (requirepass in the configuration, or CONFIG SET \
+requirepass from this host), or turn protected mode off (CONFIG SET protected-mode no, or protected-mode no in the configuration) \
+if the port cannot be reached from untrusted networks.\r\n";
+const PROTECTED_MEMCACHE: &str = "SERVER_ERROR protected mode: set requirepass or protected-mode no to accept other hosts\r\n";

@@ -1,0 +1,273 @@
+//! Runs asks on this shard's data.
+
+use super::{Deferred, Engine, speak};
+use crate::ask::{Manner, Origin};
+use crate::metrics::{Metrics, Slow};
+use crate::shard::locks::Client;
+use base::{Args, ArgsBuf, Fault, Out, ShardId};
+use command::context::Ctx;
+use command::row::{Data, Flag, Job, Row, Run};
+use command::table;
+
+/// Units of a job's work in one slice: about 100 µs.
+const JOB_UNITS: usize = 100_000;
+
+impl Engine {
+    /// An ask of this shard's connection on this shard's keys.
+    #[inline]
+    pub(super) fn run_local(&mut self, index: u32, row: &'static Row, data: Data, args: Args<'_>, manner: Manner) {
+        if !self.locks.is_empty() {
+            let generation = self.conns[index as usize].generation;
+            let client = Client { shard: self.me.0, conn: index, generation };
+            if let Some(queue) = self.blocked(row, args, manner) {
+                let origin = if manner.silent { Origin { conn: index, generation, seq: 0 } } else { self.place(index) };
+                return self.defer(queue, client, self.me, origin, manner, row, args);
+            }
+        }
+        let conn = &mut self.conns[index as usize];
+        if conn.order.is_empty() && !manner.silent {
+            let mut out = std::mem::take(&mut conn.out);
+            if out.bytes.capacity() == 0
+                && let Some(pooled) = self.scratch_pool.pop()
+            {
+                out = pooled;
+            }
+            let start = out.bytes.len();
+            let job = self.run_data(row, data, args, manner, &mut out);
+            let failed = out.bytes.get(start) == Some(&b'-');
+            if failed {
+                self.note_error(&out, start);
+            }
+            self.conns[index as usize].out = out;
+            if let Some(job) = job {
+                let origin = self.place(index);
+                self.start_job(job, self.me, origin, manner);
+            } else {
+                self.mark_dirty(index);
+            }
+            let ns = self.lap_ns();
+            self.ran(row, args, ns, Some(failed), index);
+        } else {
+            let mut scratch = std::mem::take(&mut self.scratch);
+            let job = self.run_data(row, data, args, manner, &mut scratch);
+            let failed = scratch.bytes.first() == Some(&b'-');
+            if failed {
+                self.note_error(&scratch, 0);
+            }
+            if manner.silent {
+                scratch.clear();
+            } else if let Some(job) = job {
+                let origin = self.place(index);
+                self.start_job(job, self.me, origin, manner);
+            } else {
+                self.conns[index as usize].order.hold(&mut scratch);
+            }
+            self.scratch = scratch;
+            let ns = self.lap_ns();
+            self.ran(row, args, ns, Some(failed), index);
+        }
+    }
+
+    /// An ask of another shard's connection.
+    pub(super) fn run_far(&mut self, home: ShardId, origin: Origin, manner: Manner, row: u16, args: Args<'_>) {
+        let row = table::by_id(row).expect("rows are the same in every shard");
+        if !self.locks.is_empty()
+            && let Some(queue) = self.blocked(row, args, manner)
+        {
+            let client = Client { shard: home.0, conn: origin.conn, generation: origin.generation };
+            return self.defer(queue, client, home, origin, manner, row, args);
+        }
+        self.metrics.commands_far += 1;
+        self.run_and_reply(home, origin, manner, row, args);
+    }
+
+    /// Runs an ask that nothing holds back, wherever its reply goes.
+    pub(super) fn run_and_reply(&mut self, home: ShardId, origin: Origin, manner: Manner, row: &'static Row, args: Args<'_>) {
+        let (Run::One(data) | Run::Many(data, _)) = row.run else { unreachable!("only rows on keys wait or travel") };
+        let mut out = if home == self.me || manner.silent {
+            std::mem::take(&mut self.scratch)
+        } else {
+            std::mem::take(&mut self.outbox[home.index()].out)
+        };
+        let mut job = None;
+        let mut failed = false;
+        if home == self.me || manner.silent {
+            job = self.run_data(row, data, args, manner, &mut out);
+            failed = out.bytes.first() == Some(&b'-');
+            if failed {
+                self.note_error(&out, 0);
+            }
+            if !manner.silent && job.is_none() {
+                self.deliver_raw_quietly(origin, &mut out);
+            }
+            out.clear();
+            self.scratch = out;
+        } else {
+            let mark = (out.bytes.len(), out.shared.len());
+            crate::batch::draw_reply(&mut out, origin, |out| {
+                let start = out.bytes.len();
+                job = self.run_data(row, data, args, manner, out);
+                failed = out.bytes.get(start) == Some(&b'-');
+                if failed {
+                    self.note_error(out, start);
+                }
+            });
+            if job.is_some() {
+                // The reply comes later: take the record back.
+                out.bytes.truncate(mark.0);
+                out.shared.truncate(mark.1);
+            }
+            self.outbox[home.index()].out = out;
+        }
+        if let Some(job) = job.filter(|_| !manner.silent) {
+            self.start_job(job, home, origin, manner);
+        }
+        let ns = self.lap_ns();
+        self.ran(row, args, ns, Some(failed), u32::MAX);
+    }
+
+    /// Delivers a reply that is drawn (and counted) already.
+    pub(super) fn deliver_raw_quietly(&mut self, origin: Origin, reply: &mut Out) {
+        let Some(conn) = self.conn_of(origin) else { return };
+        if conn.order.is_next(origin.seq) {
+            conn.out.append(reply);
+            conn.order.next(&mut conn.out);
+            self.mark_dirty(origin.conn);
+        } else {
+            conn.order.arrive(origin.seq, reply);
+        }
+        self.active = true;
+    }
+
+    /// Runs a handler on the store. What it leaves in `job` replies later.
+    #[inline]
+    fn run_data(&mut self, row: &'static Row, data: Data, args: Args<'_>, manner: Manner, out: &mut Out) -> Option<Box<dyn Job>> {
+        if self.memory_over && row.flags & Flag::DENYOOM != 0 && !self.make_room() {
+            self.metrics.rows[row.id() as usize].rejected += 1;
+            speak(manner.dialect, out, |r| r.fault(&Fault::OutOfMemory));
+            return None;
+        }
+        let mut ctx = Ctx {
+            store: &mut self.store,
+            db: manner.db,
+            now_ms: self.now.ms(),
+            no_touch: manner.no_touch,
+            limits: &self.live.limits,
+            tally: &mut self.tally,
+            job: None,
+        };
+        speak(manner.dialect, out, |reply| data(&mut ctx, args, reply));
+        ctx.job
+    }
+
+    /// Counts a command that ran, and notes it if it was slow. `index`: the connection, if it is this shard's.
+    #[inline]
+    pub(super) fn ran(&mut self, row: &'static Row, args: Args<'_>, ns: u64, failed: Option<bool>, index: u32) {
+        let id = row.id();
+        self.metrics.ran(id, ns);
+        if failed == Some(true) {
+            self.metrics.rows[id as usize].failed += 1;
+        }
+        if ns >= self.live.slow_ns {
+            self.note_slow(row, args, ns, index);
+        }
+    }
+
+    #[cold]
+    fn note_slow(&mut self, row: &'static Row, args: Args<'_>, ns: u64, index: u32) {
+        let ms = ns / 1_000_000;
+        let at = self.now.unix_us / 1_000_000;
+        if self.live.latency_monitor_ms > 0 && ms >= self.live.latency_monitor_ms {
+            self.metrics.spike(if row.flags & Flag::FAST != 0 { "fast-command" } else { "command" }, at, ms);
+        }
+        if self.live.slowlog_ns.is_none_or(|limit| ns < limit) || row.flags & Flag::SKIP_SLOWLOG != 0 {
+            return;
+        }
+        let (client, name) = match self.conns.get(index as usize) {
+            Some(conn) => (conn.peer.addr(), conn.name.to_vec()),
+            None => (String::new(), Vec::new()),
+        };
+        let id = self.process.next_slowlog_id();
+        let slow = Slow { id, at, us: ns / 1000, args: Slow::cut(args), client, name };
+        let Metrics { slow: log, .. } = &mut self.metrics;
+        log.push_front(slow);
+        log.truncate(self.live.slowlog_len_max);
+    }
+
+    /// The queue in which an ask must wait, if any.
+    fn blocked(&mut self, row: &'static Row, args: Args<'_>, manner: Manner) -> Option<u64> {
+        let reads = row.flags & Flag::WRITE == 0;
+        let mut keys = Vec::new();
+        if table::keys_of(row, args, &mut keys).is_err() {
+            return None; // The handler says what is wrong with it, and touches nothing.
+        }
+        keys.iter().find_map(|&k| self.locks.blocks(self.store.fingerprint(manner.db, args.at(k)), reads))
+    }
+
+    fn defer(
+        &mut self,
+        queue: u64,
+        client: Client,
+        home: ShardId,
+        origin: Origin,
+        manner: Manner,
+        row: &'static Row,
+        args: Args<'_>,
+    ) {
+        let ask = Deferred { home, origin, manner, row, args: ArgsBuf::from(args) };
+        if let Run::Many(..) = row.run {
+            // On several keys it waits as a transaction of this shard alone, in the queues of all of them: what the
+            // connection asks next on any of them comes after it.
+            return self.begin_alone(client, ask);
+        }
+        self.locks.wait(queue, client, row.flags & Flag::WRITE == 0, ask);
+    }
+
+    /// An ask that waited may run, unless another queue holds it back now.
+    pub(super) fn run_deferred(&mut self, ask: Deferred) {
+        self.lap = self.ticks();
+        if !self.locks.is_empty()
+            && let Some(queue) = self.blocked(ask.row, ask.args.args(), ask.manner)
+        {
+            let client = Client { shard: ask.home.0, conn: ask.origin.conn, generation: ask.origin.generation };
+            return self.locks.wait(queue, client, ask.row.flags & Flag::WRITE == 0, ask);
+        }
+        self.run_and_reply(ask.home, ask.origin, ask.manner, ask.row, ask.args.args());
+    }
+
+    /// Works a job off in slices; its reply goes to its place.
+    pub(super) fn start_job(&mut self, mut job: Box<dyn Job>, home: ShardId, origin: Origin, manner: Manner) {
+        self.chore(Box::new(move |engine| {
+            if !job.step(JOB_UNITS) {
+                return false;
+            }
+            if home == engine.me {
+                engine.deliver_as(origin, manner.dialect, |r| job.reply(r));
+            } else {
+                engine.outbox[home.index()].reply(origin, |out| speak(manner.dialect, out, |r| job.reply(r)));
+            }
+            true
+        }));
+    }
+
+    /// Evicts until there is room, for at most a few steps. False: there is nothing to evict.
+    pub(super) fn make_room(&mut self) -> bool {
+        use store::Policy;
+        if self.live.tuning.policy == Policy::NoEviction {
+            return self.process.used_memory() <= self.live.maxmemory;
+        }
+        // Bounded: a command pays for a few evictions, the turn's housekeeping for the rest.
+        for _ in 0..16 {
+            if self.process.used_memory() <= self.live.maxmemory {
+                self.memory_over = false;
+                return true;
+            }
+            let mut gone = 0;
+            if self.store.evict_one(self.now.ms(), |_, _| gone += 1).is_none() {
+                // Other shards may hold what can go; only when they do not is there no room.
+                return self.process.may_be_evicted_elsewhere(self.me);
+            }
+        }
+        true
+    }
+}

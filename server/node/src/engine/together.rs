@@ -1,0 +1,451 @@
+//! Commands on keys of several shards: the coordinator's side and each shard's. The order of things is in `shard::locks`.
+//!
+//! The shard whose connection asked coordinates. It asks each shard for locks and reads; when all have granted, it decides
+//! once, replies, and sends each shard what to write. One round trip; the commit travels while the client reads its reply,
+//! and whoever asks for one of the keys meanwhile waits for it behind the lock.
+
+use super::{Deferred, Engine, Mail, speak};
+use crate::ask::{Manner, Origin};
+use crate::shard::locks::{Client, LockKey, Turn, TxId, WHOLE};
+use base::{Args, ArgsBuf, DbId, ShardId};
+use command::row::{Decide, Fetched, Flag, Read, Row, Together, Write};
+use std::sync::Arc;
+use store::Encoding;
+
+/// What a shard is asked to lock and to read.
+pub struct LockAsk {
+    id: TxId,
+    coordinator: ShardId,
+    client: Client,
+    access: Access,
+}
+
+/// Which keys.
+pub enum Access {
+    /// Keys with their databases and what is read of each.
+    Keys { keys: ArgsBuf, reads: Vec<(DbId, Read)>, exclusive: bool, no_touch: bool },
+    /// Every key of the shard, nothing read.
+    Whole,
+}
+
+/// What a shard is to do before it lets go.
+pub enum Commit {
+    /// (index among the keys that this shard was asked for, database, write)
+    Writes(Vec<(usize, DbId, Write)>),
+    /// For commands on every key.
+    Run(Arc<dyn Fn(&mut Engine) + Send + Sync>),
+}
+
+/// One transaction as a shard that it touches knows it.
+pub enum Part {
+    /// Some shard coordinates it.
+    Asked { coordinator: ShardId, access: Access },
+    /// An ordinary ask on several keys of this shard, which waits for others' locks.
+    Alone(Deferred),
+}
+
+/// One transaction as its coordinator knows it.
+pub struct Tx {
+    origin: Origin,
+    manner: Manner,
+    parts: Vec<TxPart>,
+    missing: usize,
+    what: What,
+}
+
+enum What {
+    Command { row: &'static Row, together: &'static Together, args: ArgsBuf },
+    Whole { run: Arc<dyn Fn(&mut Engine) + Send + Sync>, done: Box<dyn FnOnce(&mut Engine, Origin)> },
+}
+
+struct TxPart {
+    shard: ShardId,
+    /// Indexes among the ask's keys.
+    keys: Vec<usize>,
+    /// What was read there, once granted.
+    fetched: Option<Vec<u8>>,
+}
+
+impl Engine {
+    /// Begins a command whose keys lie on several shards. `keys`: the words that are keys.
+    pub(super) fn begin_together(
+        &mut self,
+        index: u32,
+        row: &'static Row,
+        together: &'static Together,
+        args: Args<'_>,
+        keys: &[usize],
+        manner: Manner,
+    ) {
+        self.metrics.together += 1;
+        if self.memory_over && row.flags & Flag::DENYOOM != 0 && !self.make_room() {
+            self.refuse(index, Some(row), &base::Fault::OutOfMemory);
+            return;
+        }
+        let conn = &self.conns[index as usize];
+        let client = Client { shard: self.me.0, conn: index, generation: conn.generation };
+        let origin = if manner.silent { conn.origin(0) } else { self.place(index) };
+        let exclusive = row.flags & Flag::WRITE != 0;
+        let mut parts: Vec<TxPart> = Vec::new();
+        for (n, &k) in keys.iter().enumerate() {
+            let shard = self.owner(args.at(k));
+            match parts.iter_mut().find(|p| p.shard == shard) {
+                Some(part) => part.keys.push(n),
+                None => parts.push(TxPart { shard, keys: vec![n], fetched: None }),
+            }
+        }
+        let asks: Vec<(ShardId, Access)> = parts
+            .iter()
+            .map(|part| {
+                let words = part.keys.iter().map(|&n| args.at(keys[n])).collect();
+                let reads = part.keys.iter().map(|&n| ((together.db)(args, n, manner.db), (together.read)(args, n))).collect();
+                (part.shard, Access::Keys { keys: words, reads, exclusive, no_touch: manner.no_touch })
+            })
+            .collect();
+        let what = What::Command { row, together, args: ArgsBuf::from(args) };
+        self.start_tx(client, Tx { origin, manner, missing: parts.len(), parts, what }, asks);
+        self.pump();
+    }
+
+    /// Does `run` on every shard while nothing else touches any key, then `done` here. The session must have no ask under
+    /// way (`Stall::Barrier`).
+    pub fn begin_whole(
+        &mut self,
+        index: u32,
+        run: impl Fn(&mut Engine) + Send + Sync + 'static,
+        done: impl FnOnce(&mut Engine, Origin) + 'static,
+    ) {
+        let conn = &self.conns[index as usize];
+        let client = Client { shard: self.me.0, conn: index, generation: conn.generation };
+        let manner = Manner { silent: conn.silent, ..conn.manner() };
+        let origin = if manner.silent { conn.origin(0) } else { self.place(index) };
+        let shards = (0..self.shards() as u16).map(ShardId);
+        let parts: Vec<TxPart> = shards.clone().map(|shard| TxPart { shard, keys: Vec::new(), fetched: None }).collect();
+        let what = What::Whole { run: Arc::new(run), done: Box::new(done) };
+        let asks = shards.map(|shard| (shard, Access::Whole)).collect();
+        self.start_tx(client, Tx { origin, manner, missing: parts.len(), parts, what }, asks);
+        self.pump();
+    }
+
+    fn start_tx(&mut self, client: Client, tx: Tx, asks: Vec<(ShardId, Access)>) {
+        let id = TxId(self.process.next_tx());
+        self.txs.insert(id, tx);
+        for (shard, access) in asks {
+            let ask = LockAsk { id, coordinator: self.me, client, access };
+            if shard == self.me {
+                self.lock_part(ask);
+            } else {
+                self.outbox[shard.index()].mail(Mail::Lock(ask));
+            }
+        }
+    }
+
+    /// An ask on several keys of this shard that must wait: a transaction of this shard alone.
+    pub(super) fn begin_alone(&mut self, client: Client, ask: Deferred) {
+        let id = TxId(self.process.next_tx());
+        let mut words = Vec::new();
+        command::table::keys_of(ask.row, ask.args.args(), &mut words).expect("its keys were found when it was routed");
+        let exclusive = ask.row.flags & Flag::WRITE != 0;
+        let keys = words.iter().map(|&k| (self.store.fingerprint(ask.manner.db, ask.args.args().at(k)), exclusive)).collect();
+        self.parts.insert(id, Part::Alone(ask));
+        self.lock(id, client, keys);
+    }
+
+    fn lock(&mut self, id: TxId, client: Client, keys: Vec<(LockKey, bool)>) {
+        let mut turns = Vec::new();
+        self.locks.lock(id, client, keys, &mut turns);
+        self.turns.extend(turns);
+    }
+
+    // A shard's side.
+
+    pub(super) fn lock_part(&mut self, ask: LockAsk) {
+        let keys = match &ask.access {
+            Access::Whole => vec![(WHOLE, true)],
+            Access::Keys { keys, reads, exclusive, .. } => {
+                let dbs = reads.iter().map(|&(db, _)| db);
+                keys.args().iter().zip(dbs).map(|(key, db)| (self.store.fingerprint(db, key), *exclusive)).collect()
+            }
+        };
+        self.parts.insert(ask.id, Part::Asked { coordinator: ask.coordinator, access: ask.access });
+        self.lock(ask.id, ask.client, keys);
+    }
+
+    /// Acts on what the locks say, until they have nothing more to say.
+    pub(super) fn pump(&mut self) {
+        if self.pumping || self.turns.is_empty() {
+            return;
+        }
+        self.pumping = true;
+        self.active = true;
+        while let Some(turn) = self.turns.pop_front() {
+            match turn {
+                Turn::Run(ask) => self.run_deferred(ask),
+                Turn::Yield(id) => {
+                    // A transaction of this shard alone holds only while it runs, so it is never asked.
+                    let Some(Part::Asked { coordinator, .. }) = self.parts.get(&id) else { continue };
+                    self.metrics.yields += 1;
+                    if *coordinator == self.me {
+                        self.asked_to_yield(id, self.me);
+                    } else {
+                        let mail = Mail::Yield { id, shard: self.me };
+                        self.outbox[coordinator.index()].mail(mail);
+                    }
+                }
+                Turn::Granted(id) => self.hold(id),
+            }
+        }
+        self.pumping = false;
+    }
+
+    /// The transaction holds its keys here.
+    fn hold(&mut self, id: TxId) {
+        if !self.locks.holds(id) {
+            return; // It has yielded since; it will be granted again.
+        }
+        match self.parts.get(&id) {
+            Some(Part::Alone(_)) => {
+                let Some(Part::Alone(ask)) = self.parts.remove(&id) else { unreachable!("looked up above") };
+                self.lap = self.ticks();
+                self.run_and_reply(ask.home, ask.origin, ask.manner, ask.row, ask.args.args());
+                self.release(id);
+            }
+            Some(Part::Asked { coordinator, access }) => {
+                let coordinator = *coordinator;
+                let fetched = match access {
+                    Access::Whole => Vec::new(),
+                    Access::Keys { keys, reads, no_touch, .. } => {
+                        let mut bytes = Vec::new();
+                        let now_ms = self.now.ms();
+                        for (key, &(db, read)) in keys.args().iter().zip(reads) {
+                            fetch(&mut self.store, &mut bytes, db, key, read, now_ms, *no_touch);
+                        }
+                        bytes
+                    }
+                };
+                if coordinator == self.me {
+                    self.granted(id, self.me, fetched);
+                } else {
+                    let mail = Mail::Granted { id, shard: self.me, fetched };
+                    self.outbox[coordinator.index()].mail(mail);
+                }
+            }
+            None => unreachable!("a transaction is granted only while it is known"),
+        }
+    }
+
+    pub(super) fn yielded(&mut self, id: TxId) {
+        let mut turns = Vec::new();
+        self.locks.yielded(id, &mut turns);
+        self.turns.extend(turns);
+    }
+
+    pub(super) fn commit_part(&mut self, id: TxId, commit: Commit) {
+        let Some(Part::Asked { access, .. }) = self.parts.remove(&id) else {
+            unreachable!("a commit comes once, to a shard that granted")
+        };
+        match (commit, access) {
+            (Commit::Run(run), _) => run(self),
+            (Commit::Writes(writes), Access::Keys { keys, .. }) => {
+                let now_ms = self.now.ms();
+                for (n, db, write) in writes {
+                    let mut cell = self.store.cell(db, keys.args().at(n), now_ms);
+                    match write {
+                        Write::Remove => {
+                            cell.remove();
+                        }
+                        Write::Put(portable) => cell.put_portable(portable),
+                        Write::Deadline(deadline) => {
+                            if deadline.is_some_and(|at| at <= now_ms) {
+                                cell.remove();
+                            } else if cell.entry().is_some() {
+                                cell.set_deadline(deadline);
+                            }
+                        }
+                    }
+                }
+            }
+            (Commit::Writes(_), Access::Whole) => unreachable!("commands on every key commit by running"),
+        }
+        self.release(id);
+    }
+
+    fn release(&mut self, id: TxId) {
+        let mut turns = Vec::new();
+        self.locks.release(id, &mut turns);
+        self.turns.extend(turns);
+    }
+
+    // The coordinator's side.
+
+    pub(super) fn granted(&mut self, id: TxId, shard: ShardId, fetched: Vec<u8>) {
+        let tx = self.txs.get_mut(&id).expect("a grant comes before the commit");
+        let part = tx.parts.iter_mut().find(|p| p.shard == shard).expect("only shards that were asked grant");
+        assert!(part.fetched.replace(fetched).is_none(), "a shard grants once, or again after it was yielded to");
+        tx.missing -= 1;
+        if tx.missing == 0 {
+            let tx = self.txs.remove(&id).expect("looked up above");
+            self.commit(id, tx);
+        }
+    }
+
+    pub(super) fn asked_to_yield(&mut self, id: TxId, shard: ShardId) {
+        let Some(tx) = self.txs.get_mut(&id) else { return }; // Its commit is on the way.
+        let part = tx.parts.iter_mut().find(|p| p.shard == shard).expect("only shards that were asked ask back");
+        part.fetched.take().expect("only a shard that granted asks for it back");
+        tx.missing += 1;
+        if shard == self.me {
+            self.yielded(id);
+        } else {
+            self.outbox[shard.index()].mail(Mail::Yielded { id });
+        }
+    }
+
+    /// All shards hold: decides, replies, and lets the shards write and go on.
+    fn commit(&mut self, id: TxId, tx: Tx) {
+        let Tx { origin, manner, parts, what, .. } = tx;
+        let (row, together, args) = match what {
+            What::Command { row, together, args } => (row, together, args),
+            What::Whole { run, done } => {
+                for part in &parts {
+                    self.send_commit(id, part.shard, Commit::Run(run.clone()));
+                }
+                done(self, origin);
+                return;
+            }
+        };
+        self.lap = self.ticks();
+        let count = parts.iter().map(|p| p.keys.len()).sum();
+        let mut fetched = vec![Fetched::Skipped; count];
+        // Where each key went: (part, place among the part's keys).
+        let mut places = vec![(0, 0); count];
+        for (p, part) in parts.iter().enumerate() {
+            let mut bytes = part.fetched.as_deref().expect("all are granted");
+            for (i, &n) in part.keys.iter().enumerate() {
+                fetched[n] = read_fetched(&mut bytes);
+                places[n] = (p, i);
+            }
+        }
+        let mut decide = Decide {
+            now_ms: self.now.ms(),
+            db: manner.db,
+            limits: &self.live.limits,
+            tally: &mut self.tally,
+            writes: Vec::new(),
+            job: None,
+        };
+        let mut out = base::Out::new();
+        speak(manner.dialect, &mut out, |reply| (together.decide)(&mut decide, args.args(), &fetched, reply));
+        let Decide { writes, job, .. } = decide;
+        let mut commits: Vec<Vec<(usize, DbId, Write)>> = parts.iter().map(|_| Vec::new()).collect();
+        for (n, db, write) in writes {
+            let (part, i) = places[n];
+            commits[part].push((i, db, write));
+        }
+        for (part, writes) in parts.iter().zip(commits) {
+            self.send_commit(id, part.shard, Commit::Writes(writes));
+        }
+        let failed = out.bytes.first() == Some(&b'-');
+        self.note_error(&out, 0);
+        match job {
+            Some(job) if !manner.silent => self.start_job(job, self.me, origin, manner),
+            _ if manner.silent => {}
+            _ => self.deliver_raw_quietly(origin, &mut out),
+        }
+        let ns = self.lap_ns();
+        self.ran(row, args.args(), ns, Some(failed), origin.conn);
+    }
+
+    fn send_commit(&mut self, id: TxId, shard: ShardId, commit: Commit) {
+        if shard == self.me {
+            self.commit_part(id, commit);
+        } else {
+            self.outbox[shard.index()].mail(Mail::Commit { id, commit });
+        }
+    }
+}
+
+// What was read travels as bytes: a tag, and of an entry its facts and value.
+const SKIPPED: u8 = 0;
+const ABSENT: u8 = 1;
+const PRESENT: u8 = 2;
+const ENTRY: u8 = 3;
+
+fn fetch(store: &mut store::Store, out: &mut Vec<u8>, db: DbId, key: &[u8], read: Read, now_ms: u64, no_touch: bool) {
+    let presence = |there: bool| if there { PRESENT } else { ABSENT };
+    let tag = match read {
+        Read::Skip => SKIPPED,
+        Read::Exists => presence(store.peek(db, key, now_ms).is_some()),
+        Read::Count => presence(store.read(db, key, now_ms, false).is_some()),
+        Read::Touch => presence(store.read(db, key, now_ms, true).is_some()),
+        Read::Renew => {
+            let mut cell = store.cell(db, key, now_ms);
+            let there = cell.entry().is_some();
+            if there && !no_touch {
+                cell.touch();
+            }
+            presence(there)
+        }
+        Read::Entry | Read::Versioned | Read::Move => {
+            let counted = read != Read::Move;
+            let mut version = 0;
+            if read == Read::Versioned {
+                version = store.cell(db, key, now_ms).version().unwrap_or(0);
+            }
+            let entry = if counted {
+                store.read(db, key, now_ms, !no_touch)
+            } else {
+                let mut cell = store.cell(db, key, now_ms);
+                if !no_touch && cell.entry().is_some() {
+                    cell.touch();
+                }
+                store.peek(db, key, now_ms)
+            };
+            if let Some(entry) = entry {
+                let value = entry.bytes();
+                out.push(ENTRY);
+                out.extend_from_slice(&entry.flags().to_le_bytes());
+                out.extend_from_slice(&entry.deadline().unwrap_or(0).to_le_bytes());
+                out.extend_from_slice(&version.to_le_bytes());
+                out.push(match entry.encoding() {
+                    Encoding::Auto => 0,
+                    Encoding::Raw => 1,
+                    Encoding::Text => 2,
+                });
+                out.extend_from_slice(&(value.len() as u64).to_le_bytes());
+                out.extend_from_slice(value);
+                return;
+            }
+            ABSENT
+        }
+    };
+    out.push(tag);
+}
+
+fn read_fetched<'a>(bytes: &mut &'a [u8]) -> Fetched<'a> {
+    fn take<'a, const N: usize>(bytes: &mut &'a [u8]) -> &'a [u8; N] {
+        let (head, rest) = bytes.split_first_chunk::<N>().expect("what `fetch` wrote is whole");
+        *bytes = rest;
+        head
+    }
+    match take::<1>(bytes)[0] {
+        SKIPPED => Fetched::Skipped,
+        ABSENT => Fetched::Absent,
+        PRESENT => Fetched::Present,
+        _ => {
+            let flags = u32::from_le_bytes(*take(bytes));
+            let deadline = u64::from_le_bytes(*take(bytes));
+            let version = u64::from_le_bytes(*take(bytes));
+            let encoding = match take::<1>(bytes)[0] {
+                0 => Encoding::Auto,
+                1 => Encoding::Raw,
+                _ => Encoding::Text,
+            };
+            let len = u64::from_le_bytes(*take(bytes)) as usize;
+            let (value, rest) = bytes.split_at(len);
+            *bytes = rest;
+            Fetched::Entry { value, flags, deadline: (deadline > 0).then_some(deadline), version, encoding }
+        }
+    }
+}
+

@@ -1,0 +1,18 @@
+//! One running process of Torc: shards, their rings and sessions, routing between them, and what answers for the process.
+
+pub mod admin;
+pub mod ask;
+pub mod batch;
+pub mod clock;
+pub mod config;
+pub mod engine;
+pub mod io;
+pub mod log;
+pub mod mailbox;
+pub mod memory;
+pub mod metrics;
+pub mod process;
+pub mod session;
+pub mod shard;
+pub mod start;
+pub mod turn;

@@ -1,0 +1,334 @@
+//! Room: process. What all shards of one process share: settings, counters of numbers that must be unique, who is paused.
+//! Nothing of it is on the way of an ask but one load of the settings' generation a turn. Touches: config, log.
+
+use crate::config::{BufferLimit, ClientClass, Guard, IdleSpin, Policy, Settings};
+use crate::log::Log;
+use crate::session::Peer;
+use base::ShardId;
+use command::context::Limits;
+use command::row::Flag;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// What CLIENT PAUSE stops.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Pause {
+    Writes,
+    All,
+}
+
+/// One a shard; a cache line of its own.
+#[repr(align(128))]
+#[derive(Default)]
+struct ShardLine {
+    /// Connections that are, or are about to be, this shard's.
+    clients: AtomicUsize,
+    /// Bytes in the shard's store, as of its last report.
+    store_bytes: AtomicUsize,
+}
+
+/// Facts of this run, fixed at the start.
+#[derive(Clone, Debug)]
+pub struct Facts {
+    pub run_id: String,
+    pub node_id: String,
+    pub started_unix_s: u64,
+    pub kernel: String,
+    pub total_memory: u64,
+    pub executable: String,
+    /// Cores that shards are pinned to.
+    pub cores: Vec<usize>,
+    /// 0: shards are not announced as nodes.
+    pub shard_port_base: u16,
+    pub port: u16,
+    pub memcached_port: u16,
+}
+
+pub struct Process {
+    pub shards: usize,
+    pub facts: Facts,
+    pub log: Log,
+    config: Mutex<Settings>,
+    generation: AtomicU64,
+    lines: Vec<ShardLine>,
+    clients: AtomicUsize,
+    client_next: AtomicU64,
+    tx_next: AtomicU64,
+    slowlog_next: AtomicU64,
+    /// Unix ms until which CLIENT PAUSE lasts.
+    pause_until_ms: AtomicU64,
+    pause_all: AtomicBool,
+    /// Bytes in use, by whoever knows: the counting allocator, or the simulation.
+    used: fn() -> usize,
+    peak: AtomicUsize,
+    /// 0: run. 1: stop gracefully.
+    stopping: AtomicU8,
+    pub deadlines_stopped: AtomicBool,
+}
+
+/// The settings that shards read on the way of an ask, and what follows from them.
+#[derive(Clone, Debug)]
+pub struct Live {
+    pub generation: u64,
+    pub limits: Limits,
+    pub tuning: store::Tuning,
+    /// Bytes; 0: no limit.
+    pub maxmemory: usize,
+    pub maxclients: u32,
+    pub protected: bool,
+    pub password_set: bool,
+    pub debug_command: Guard,
+    pub query_buffer_bytes_max: usize,
+    pub output_normal: BufferLimit,
+    pub output_replica: BufferLimit,
+    pub timeout_s: u64,
+    /// None: no slow log.
+    pub slowlog_ns: Option<u64>,
+    pub slowlog_len_max: usize,
+    pub latency_monitor_ms: u64,
+    /// The least time of a command that anybody wants to hear of, ns.
+    pub slow_ns: u64,
+    pub latency_tracking: bool,
+    pub idle_spin: IdleSpin,
+    pub tcp_keepalive_s: u32,
+    pub flush_disabled: bool,
+}
+
+impl Process {
+    pub fn new(shards: usize, facts: Facts, config: Settings, log: Log, used: fn() -> usize) -> Process {
+        Process {
+            shards,
+            facts,
+            log,
+            config: Mutex::new(config),
+            generation: AtomicU64::new(1),
+            lines: (0..shards).map(|_| ShardLine::default()).collect(),
+            clients: AtomicUsize::new(0),
+            client_next: AtomicU64::new(1),
+            tx_next: AtomicU64::new(1),
+            slowlog_next: AtomicU64::new(0),
+            pause_until_ms: AtomicU64::new(0),
+            pause_all: AtomicBool::new(false),
+            used,
+            peak: AtomicUsize::new(0),
+            stopping: AtomicU8::new(0),
+            deadlines_stopped: AtomicBool::new(false),
+        }
+    }
+
+    /// The settings, to look at or to change; after a change call `settings_changed`.
+    pub fn config(&self) -> MutexGuard<'_, Settings> {
+        self.config.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    pub fn settings_changed(&self) {
+        self.generation.fetch_add(1, Ordering::Release);
+    }
+
+    #[inline]
+    pub fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
+    }
+
+    pub fn live(&self) -> Live {
+        let generation = self.generation();
+        Live::of(&self.config(), generation, self.facts.total_memory)
+    }
+
+    pub fn next_client_id(&self) -> u64 {
+        self.client_next.fetch_add(1, Ordering::Relaxed)
+    }
+
+    pub fn next_tx(&self) -> u64 {
+        self.tx_next.fetch_add(1, Ordering::Relaxed)
+    }
+
+    pub fn next_slowlog_id(&self) -> u64 {
+        self.slowlog_next.fetch_add(1, Ordering::Relaxed)
+    }
+
+    // Clients.
+
+    pub fn clients(&self) -> usize {
+        self.clients.load(Ordering::Relaxed)
+    }
+
+    /// Chooses the shard for a newcomer that `here` accepted, and counts it there: the one with fewest connections, `here`
+    /// when it is among them.
+    pub fn place_client(&self, here: ShardId, fixed: bool) -> ShardId {
+        self.clients.fetch_add(1, Ordering::Relaxed);
+        let of = |i: usize| self.lines[i].clients.load(Ordering::Relaxed);
+        let mut best = here.index();
+        if !fixed {
+            for i in 0..self.shards {
+                if of(i) < of(best) {
+                    best = i;
+                }
+            }
+        }
+        self.lines[best].clients.fetch_add(1, Ordering::Relaxed);
+        ShardId(best as u16)
+    }
+
+    pub fn client_gone(&self, shard: ShardId) {
+        self.clients.fetch_sub(1, Ordering::Relaxed);
+        self.lines[shard.index()].clients.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    // Memory.
+
+    /// Bytes in live allocations of the process.
+    #[inline]
+    pub fn used_memory(&self) -> usize {
+        (self.used)()
+    }
+
+    /// The most that `report` has seen.
+    pub fn peak_memory(&self) -> usize {
+        self.peak.fetch_max(self.used_memory(), Ordering::Relaxed).max(self.used_memory())
+    }
+
+    pub fn reset_peak(&self) {
+        self.peak.store(self.used_memory(), Ordering::Relaxed);
+    }
+
+    /// A shard says what its store holds.
+    pub fn report(&self, shard: ShardId, store_bytes: usize) {
+        self.lines[shard.index()].store_bytes.store(store_bytes, Ordering::Relaxed);
+        self.peak_memory();
+    }
+
+    fn store_bytes_of_others(&self, shard: ShardId) -> usize {
+        let lines = self.lines.iter().enumerate().filter(|(i, _)| *i != shard.index());
+        lines.map(|(_, l)| l.store_bytes.load(Ordering::Relaxed)).sum()
+    }
+
+    /// Whether a shard that holds `store_bytes` should evict unasked: those with at least their share do.
+    pub fn should_evict(&self, shard: ShardId, store_bytes: usize) -> bool {
+        store_bytes * self.shards >= (self.store_bytes_of_others(shard) + store_bytes) * 9 / 10
+    }
+
+    /// Whether another shard holds enough that its eviction will make room.
+    pub fn may_be_evicted_elsewhere(&self, shard: ShardId) -> bool {
+        // 1 MiB: more than empty tables hold.
+        self.store_bytes_of_others(shard) > 1 << 20
+    }
+
+    // CLIENT PAUSE.
+
+    /// As Redis: a longer pause stands, and ALL outlasts WRITE.
+    pub fn pause(&self, until_ms: u64, what: Pause, now_ms: u64) {
+        let active = self.pause_until_ms.load(Ordering::Relaxed) > now_ms;
+        self.pause_until_ms.fetch_max(until_ms, Ordering::Relaxed);
+        let all = what == Pause::All || active && self.pause_all.load(Ordering::Relaxed);
+        self.pause_all.store(all, Ordering::Relaxed);
+    }
+
+    pub fn unpause(&self) {
+        self.pause_until_ms.store(0, Ordering::Relaxed);
+        self.pause_all.store(false, Ordering::Relaxed);
+    }
+
+    /// What is paused now, and until when (Unix ms).
+    pub fn paused(&self, now_ms: u64) -> Option<(Pause, u64)> {
+        let until = self.pause_until_ms.load(Ordering::Relaxed);
+        let what = if self.pause_all.load(Ordering::Relaxed) { Pause::All } else { Pause::Writes };
+        (until > now_ms).then_some((what, until))
+    }
+
+    /// Whether a command with these flags must wait.
+    #[inline]
+    pub fn is_paused(&self, now_ms: u64, flags: u32) -> bool {
+        let until = self.pause_until_ms.load(Ordering::Relaxed);
+        until > now_ms && (flags & Flag::WRITE != 0 || self.pause_all.load(Ordering::Relaxed) && flags & Flag::ADMIN == 0)
+    }
+
+    // Stopping.
+
+    pub fn stop(&self) {
+        self.stopping.store(1, Ordering::Release);
+    }
+
+    pub fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Acquire) != 0
+    }
+
+    /// Where a shard's own port is, as clients are told: the announced address, or the one they came to.
+    pub fn announced(&self, shard: ShardId, peer: &Peer) -> String {
+        let (host, port) = self.announced_node(shard, peer);
+        format!("{host}:{port}")
+    }
+
+    pub fn announced_node(&self, shard: ShardId, peer: &Peer) -> (String, u16) {
+        let config = self.config();
+        let announced = &config.cluster_announce_ip;
+        let host = match peer {
+            _ if !announced.is_empty() => announced.clone(),
+            Peer::Tcp { local, .. } => local.ip().to_canonical().to_string(),
+            Peer::Unix(_) => "127.0.0.1".into(),
+        };
+        (host, self.facts.shard_port_base + shard.0)
+    }
+
+    /// The node id under which a shard is announced: 40 hex digits, steady for a run.
+    pub fn shard_node_id(&self, shard: ShardId) -> String {
+        format!("{}{:04x}", &self.facts.node_id[..36], shard.0)
+    }
+}
+
+impl Live {
+    pub fn of(s: &Settings, generation: u64, total_memory: u64) -> Live {
+        let policy = match s.maxmemory_policy {
+            Policy::VolatileLru => store::Policy::VolatileLru,
+            Policy::VolatileLfu => store::Policy::VolatileLfu,
+            Policy::VolatileRandom => store::Policy::VolatileRandom,
+            Policy::VolatileTtl => store::Policy::VolatileTtl,
+            Policy::AllKeysLru => store::Policy::AllKeysLru,
+            Policy::AllKeysLfu => store::Policy::AllKeysLfu,
+            Policy::AllKeysRandom => store::Policy::AllKeysRandom,
+            Policy::NoEviction => store::Policy::NoEviction,
+        };
+        let tuning = store::Tuning {
+            policy,
+            samples: s.maxmemory_samples,
+            lfu_log_factor: s.lfu_log_factor,
+            lfu_decay_minutes: s.lfu_decay_minutes,
+        };
+        let limits = Limits {
+            value_bytes_max: s.proto_max_bulk_len as usize,
+            item_bytes_max: s.item_size_max as usize,
+            lfu: matches!(policy, store::Policy::AllKeysLfu | store::Policy::VolatileLfu),
+            databases: s.databases,
+        };
+        let slowlog_ns = u64::try_from(s.slowlog_log_slower_than_us).ok().map(|us| us * 1000);
+        let latency_ns = (s.latency_monitor_threshold_ms > 0).then_some(s.latency_monitor_threshold_ms * 1_000_000);
+        Live {
+            generation,
+            limits,
+            tuning,
+            maxmemory: s.maxmemory.bytes(total_memory) as usize,
+            maxclients: s.maxclients,
+            protected: s.protected_mode && s.requirepass.is_empty(),
+            password_set: !s.requirepass.is_empty(),
+            debug_command: s.enable_debug_command,
+            query_buffer_bytes_max: s.client_query_buffer_limit as usize,
+            output_normal: s.output_limit(ClientClass::Normal),
+            output_replica: s.output_limit(ClientClass::Replica),
+            timeout_s: s.timeout_s as u64,
+            slowlog_ns,
+            slowlog_len_max: s.slowlog_max_len as usize,
+            latency_monitor_ms: s.latency_monitor_threshold_ms,
+            slow_ns: slowlog_ns.unwrap_or(u64::MAX).min(latency_ns.unwrap_or(u64::MAX)),
+            latency_tracking: s.latency_tracking,
+            idle_spin: s.idle_spin_us,
+            tcp_keepalive_s: s.tcp_keepalive_s,
+            flush_disabled: s.memcached_flush_disabled,
+        }
+    }
+}
+
+/// Seconds since 1970.
+pub fn unix_s() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+}

@@ -1,0 +1,154 @@
+//! The state of one connection. Idle, it owns no buffer.
+
+use crate::ask::{Dialect, Manner, Origin};
+use crate::clock::Now;
+use crate::session::Order;
+use base::{DbId, Out};
+use std::net::SocketAddr;
+
+/// Which door a connection came in by.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Door {
+    Resp,
+    Memcache,
+    /// The port of one shard: keys of another are answered with MOVED.
+    Shard,
+}
+
+/// Who is at the other end.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Peer {
+    Tcp { peer: SocketAddr, local: SocketAddr },
+    /// The path of our socket.
+    Unix(String),
+}
+
+impl Peer {
+    /// As CLIENT LIST shows it: `127.0.0.1:5000`, `[::1]:5000`, `/path:0`.
+    pub fn addr(&self) -> String {
+        match self {
+            Peer::Tcp { peer, .. } => canonical(*peer),
+            Peer::Unix(path) => format!("{path}:0"),
+        }
+    }
+
+    pub fn laddr(&self) -> String {
+        match self {
+            Peer::Tcp { local, .. } => canonical(*local),
+            Peer::Unix(path) => format!("{path}:0"),
+        }
+    }
+
+    /// On this host: what protected mode trusts.
+    pub fn is_local(&self) -> bool {
+        match self {
+            Peer::Tcp { peer, .. } => peer.ip().to_canonical().is_loopback(),
+            Peer::Unix(_) => true,
+        }
+    }
+}
+
+fn canonical(addr: SocketAddr) -> String {
+    SocketAddr::new(addr.ip().to_canonical(), addr.port()).to_string()
+}
+
+/// Why a session does not go on reading what has arrived.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Stall {
+    /// CLIENT PAUSE.
+    Pause,
+    /// The mailbox to this shard is full.
+    Mailbox(u16),
+    /// Too many of its asks are under way elsewhere.
+    Order,
+    /// The client does not read its replies.
+    Output,
+    /// What it asked must see all its earlier asks done first.
+    Barrier,
+    /// The shard's slice is over: its turn comes again at once.
+    Slice,
+    /// DEBUG SLEEP and the like: until this time, `up_us`.
+    Until(u64),
+}
+
+/// CLIENT REPLY.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum ReplyMode {
+    #[default]
+    On,
+    Off,
+    /// SKIP was said: the next ask is silent.
+    SkipNext,
+}
+
+pub enum Parser {
+    Resp(wire::resp::Parser),
+    Memcache(wire::memcache::Parser),
+}
+
+/// One connection.
+pub struct Conn {
+    /// Process-wide, never reused: CLIENT ID.
+    pub id: u64,
+    pub index: u32,
+    pub generation: u32,
+    pub fd: i32,
+    pub door: Door,
+    pub peer: Peer,
+    pub dialect: Dialect,
+    pub db: DbId,
+    pub parser: Parser,
+    /// What has arrived and is not read yet.
+    pub input: Vec<u8>,
+    /// Replies that may leave.
+    pub out: Out,
+    /// Bytes that are being sent.
+    pub out_in_flight: usize,
+    pub order: Order,
+    pub stall: Option<Stall>,
+    pub authenticated: bool,
+    /// No more asks; closes when what it is owed has left.
+    pub closing: bool,
+    /// The ring is done with it; waits only for replies under way to be dropped.
+    pub gone: bool,
+    /// Listed among those that have something to send.
+    pub dirty: bool,
+    /// The ring was asked not to receive for it.
+    pub paused: bool,
+    pub reply_mode: ReplyMode,
+    /// The ask being run gets no reply.
+    pub silent: bool,
+    pub no_touch: bool,
+    pub no_evict: bool,
+    pub monitor: bool,
+    pub readonly: bool,
+    pub name: Box<[u8]>,
+    pub lib_name: Box<[u8]>,
+    pub lib_ver: Box<[u8]>,
+    /// `Row::id` of the last command + 1; 0: none yet.
+    pub last_row: u16,
+    pub asks: u64,
+    pub bytes_in: u64,
+    pub bytes_out: u64,
+    pub since: Now,
+    pub last_active_us: u64,
+    /// Since when output has been above the soft limit, `up_us`; 0: it is not.
+    pub soft_since_us: u64,
+    /// MEMORY and CLIENT LIST: the largest argument vector being read.
+    pub multi_words: u32,
+}
+
+impl Conn {
+    pub fn origin(&self, seq: u32) -> Origin {
+        Origin { conn: self.index, generation: self.generation, seq }
+    }
+
+    pub fn manner(&self) -> Manner {
+        Manner { dialect: self.dialect, db: self.db, no_touch: self.no_touch, silent: false }
+    }
+
+    /// Bytes owed to the client and not sent yet.
+    pub fn owed(&self) -> usize {
+        self.out.len() + self.out_in_flight
+    }
+}

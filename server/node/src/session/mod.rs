@@ -1,0 +1,7 @@
+//! Room: session. One client's connection: what it said, what it is owed, what it may do. Touches: base, wire, ask.
+
+pub mod conn;
+pub mod order;
+
+pub use conn::{Conn, Door, Parser, Peer, ReplyMode, Stall};
+pub use order::Order;

@@ -1,0 +1,265 @@
+//! Room: shard. Which transaction may touch which key of this shard, and who waits. Touches: nothing of the project's.
+//!
+//! A transaction is a command on keys of several shards. It has a number from one counter of the process; lower is older.
+//! On each shard that it touches it asks for locks on all its keys there at once. A key's queue is kept in the order of
+//! the numbers, so all shards agree on it. A transaction that is granted on a shard *holds* there; it is granted when on
+//! every key nothing that conflicts stands before it and nothing that conflicts holds.
+//!
+//! Messages may overtake one another, so an older transaction can come to a key that a younger one holds. Then the younger
+//! one is asked to *yield*: its coordinator gives the grant back unless it has committed already. It keeps its number and
+//! its place, nothing is retried. No deadlock: the oldest transaction alive waits only for commits on their way and for
+//! holders that were asked to yield.
+//!
+//! Commands on keys of one shard take no lock. While a transaction stands in the queue of their key they wait in the same
+//! queue. When a transaction goes before younger ones, asks of its own connection that wait behind them go with it: a
+//! connection's commands on one key take effect in the order it sent them.
+//!
+//! Every transaction also takes the shard's `WHOLE` lock, shared, or exclusive when it touches all keys (FLUSHALL).
+
+use std::collections::{HashMap, VecDeque};
+
+/// A transaction's number: unique in the process, lower is older.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct TxId(pub u64);
+
+/// A key as locks know it: its fingerprint. Two keys that share one are locked together, which is harmless.
+pub type LockKey = u64;
+
+/// Stands for all keys of the shard. No fingerprint is 0.
+pub const WHOLE: LockKey = 0;
+
+/// The connection an ask came from, process-wide.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Client {
+    pub shard: u16,
+    pub conn: u32,
+    pub generation: u32,
+}
+
+/// What changed, in the order it is to be acted on.
+#[derive(PartialEq, Eq, Debug)]
+pub enum Turn<D> {
+    /// The transaction holds all its keys here.
+    Granted(TxId),
+    /// An older one waits for the transaction: ask its coordinator to yield.
+    Yield(TxId),
+    /// This ask need not wait for this queue any longer.
+    Run(D),
+}
+
+enum Item<D> {
+    Tx { id: TxId, exclusive: bool },
+    Ask { client: Client, reads: bool, ask: D },
+}
+
+struct Holder {
+    keys: Vec<(LockKey, bool)>,
+    holds: bool,
+    asked_to_yield: bool,
+}
+
+pub struct Locks<D> {
+    queues: HashMap<LockKey, VecDeque<Item<D>>>,
+    holders: HashMap<TxId, Holder>,
+}
+
+impl<D> Default for Locks<D> {
+    fn default() -> Self {
+        Locks { queues: HashMap::new(), holders: HashMap::new() }
+    }
+}
+
+impl<D> Locks<D> {
+    /// No transaction anywhere here: the one check that an ordinary command pays.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.queues.is_empty()
+    }
+
+    /// Whether a command on `key` has to wait, and in which queue.
+    pub fn blocks(&self, key: LockKey, reads: bool) -> Option<LockKey> {
+        let waits = |key: LockKey, shared_passes: bool| {
+            self.queues.get(&key).is_some_and(|q| {
+                q.iter().any(|item| match item {
+                    Item::Tx { exclusive, .. } => *exclusive || !shared_passes,
+                    Item::Ask { .. } => true,
+                })
+            })
+        };
+        // Shared intents on WHOLE stop nobody.
+        if waits(WHOLE, true) {
+            return Some(WHOLE);
+        }
+        waits(key, reads).then_some(key)
+    }
+
+    /// Lets an ask wait in the queue that `blocks` named.
+    pub fn wait(&mut self, queue: LockKey, client: Client, reads: bool, ask: D) {
+        self.queues.entry(queue).or_default().push_back(Item::Ask { client, reads, ask });
+    }
+
+    /// Asks for locks: `keys` with whether exclusively; an intent on `WHOLE` is added where it is not among them.
+    pub fn lock(&mut self, id: TxId, client: Client, mut keys: Vec<(LockKey, bool)>, turns: &mut Vec<Turn<D>>) {
+        if !keys.iter().any(|&(k, _)| k == WHOLE) {
+            keys.push((WHOLE, false));
+        }
+        // Of a key named twice the exclusive mention counts.
+        keys.sort_unstable_by_key(|&(k, exclusive)| (k, !exclusive));
+        keys.dedup_by_key(|&mut (k, _)| k);
+        for &(key, exclusive) in &keys {
+            let queue = self.queues.entry(key).or_default();
+            let at = queue.iter().position(|i| matches!(i, Item::Tx { id: other, .. } if *other > id));
+            let mut at = at.unwrap_or(queue.len());
+            for from in at..queue.len() {
+                if matches!(&queue[from], Item::Ask { client: c, .. } if *c == client) {
+                    let ask = queue.remove(from).expect("index below len");
+                    queue.insert(at, ask);
+                    at += 1;
+                }
+            }
+            queue.insert(at, Item::Tx { id, exclusive });
+        }
+        self.holders.insert(id, Holder { keys, holds: false, asked_to_yield: false });
+        self.try_grant(id, turns);
+    }
+
+    /// The transaction is over here (committed, or given up before its commit).
+    pub fn release(&mut self, id: TxId, turns: &mut Vec<Turn<D>>) {
+        let holder = self.holders.remove(&id).expect("only a transaction that asked for locks is released");
+        for (key, _) in &holder.keys {
+            let queue = self.queues.get_mut(key).expect("a transaction's queues exist");
+            queue.retain(|i| !matches!(i, Item::Tx { id: other, .. } if *other == id));
+        }
+        self.sweep(&holder.keys, turns);
+    }
+
+    /// The coordinator gave the grant back.
+    pub fn yielded(&mut self, id: TxId, turns: &mut Vec<Turn<D>>) {
+        let Some(holder) = self.holders.get_mut(&id) else { return };
+        holder.holds = false;
+        holder.asked_to_yield = false;
+        let keys = holder.keys.clone();
+        self.sweep(&keys, turns);
+    }
+
+    /// Lets go on whoever can, after something left these queues. Keys before WHOLE: an ask that was freed by this runs
+    /// before a transaction on all keys does.
+    fn sweep(&mut self, keys: &[(LockKey, bool)], turns: &mut Vec<Turn<D>>) {
+        for &(key, _) in keys.iter().rev() {
+            self.run_asks(key, turns);
+        }
+        let mut candidates: Vec<TxId> = Vec::new();
+        for (key, _) in keys {
+            let Some(queue) = self.queues.get(key) else { continue };
+            for item in queue {
+                match item {
+                    Item::Tx { id, exclusive } => {
+                        candidates.push(*id);
+                        if *exclusive {
+                            break;
+                        }
+                    }
+                    Item::Ask { .. } => break,
+                }
+            }
+        }
+        candidates.sort_unstable();
+        candidates.dedup();
+        for id in candidates {
+            self.try_grant(id, turns);
+        }
+    }
+
+    /// Frees the asks at the front of a queue that nothing holds back.
+    fn run_asks(&mut self, key: LockKey, turns: &mut Vec<Turn<D>>) {
+        let Some(queue) = self.queues.get_mut(&key) else { return };
+        let holders = &self.holders;
+        let held = |i: &Item<D>, reads: bool| matches!(i, Item::Tx { id, exclusive } if holders[id].holds && (*exclusive || !reads));
+        while let Some(Item::Ask { reads, .. }) = queue.front() {
+            let reads = *reads;
+            if key != WHOLE && queue.iter().any(|i| held(i, reads)) {
+                break;
+            }
+            // On WHOLE only exclusive holders stop an ask.
+            if key == WHOLE && queue.iter().any(|i| held(i, true)) {
+                break;
+            }
+            if let Some(Item::Ask { ask, .. }) = queue.pop_front() {
+                turns.push(Turn::Run(ask));
+            }
+        }
+        // Shared intents that stand first on WHOLE hold back no ask behind them.
+        if key == WHOLE && !queue.iter().any(|i| matches!(i, Item::Tx { exclusive: true, .. })) {
+            let (asks, intents) = std::mem::take(queue).into_iter().partition(|i| matches!(i, Item::Ask { .. }));
+            *queue = intents;
+            let asks: VecDeque<Item<D>> = asks;
+            turns.extend(asks.into_iter().filter_map(|i| match i {
+                Item::Ask { ask, .. } => Some(Turn::Run(ask)),
+                Item::Tx { .. } => None,
+            }));
+        }
+        if queue.is_empty() {
+            self.queues.remove(&key);
+        }
+    }
+
+    fn try_grant(&mut self, id: TxId, turns: &mut Vec<Turn<D>>) {
+        let holder = &self.holders[&id];
+        if holder.holds {
+            return;
+        }
+        let mut free = true;
+        let mut in_the_way: Vec<TxId> = Vec::new();
+        for &(key, exclusive) in &holder.keys {
+            let mut before = true;
+            for item in &self.queues[&key] {
+                match item {
+                    Item::Tx { id: other, .. } if *other == id => before = false,
+                    Item::Tx { id: other, exclusive: theirs } if exclusive || *theirs => {
+                        if before {
+                            free = false;
+                        } else if self.holders[other].holds {
+                            free = false;
+                            in_the_way.push(*other);
+                        }
+                    }
+                    Item::Tx { .. } => {}
+                    // An intent on WHOLE does not wait for asks that wait there for somebody exclusive before it.
+                    Item::Ask { .. } => free &= !before,
+                }
+            }
+        }
+        if free {
+            self.holders.get_mut(&id).expect("looked up above").holds = true;
+            turns.push(Turn::Granted(id));
+        }
+        for other in in_the_way {
+            let other_holder = self.holders.get_mut(&other).expect("a holder in a queue is known");
+            if !std::mem::replace(&mut other_holder.asked_to_yield, true) {
+                turns.push(Turn::Yield(other));
+            }
+        }
+    }
+
+    /// Whether the transaction holds here now.
+    pub fn holds(&self, id: TxId) -> bool {
+        self.holders.get(&id).is_some_and(|h| h.holds)
+    }
+
+    /// Checks what must always be so; panics with what is not.
+    pub fn verify(&self) {
+        for (key, queue) in &self.queues {
+            assert!(!queue.is_empty(), "an empty queue is kept for {key}");
+            let ids: Vec<TxId> = queue.iter().filter_map(|i| if let Item::Tx { id, .. } = i { Some(*id) } else { None }).collect();
+            assert!(ids.is_sorted(), "queue of {key} is out of order: {ids:?}");
+            let held: Vec<bool> = queue
+                .iter()
+                .filter_map(|i| match i {
+                    Item::Tx { id, exclusive } if self.holders[id].holds => Some(*exclusive),
+                    _ => None,
+                })
+                .collect();
+            assert!(held.len() <= 1 || !held.contains(&true), "key {key} is held by two that conflict");
+        }
+    }
+}

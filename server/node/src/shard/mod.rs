@@ -1,0 +1,3 @@
+//! Room: shard. Who may touch which key. Touches: nothing of the project's.
+
+pub mod locks;
