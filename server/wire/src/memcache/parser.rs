@@ -95,7 +95,7 @@ const DATA_BYTES_MAX: i32 = i32::MAX - 2;
 const ITEM_OVERHEAD_BYTES: usize = 48 + 8 + 1 + 2;
 
 /// One connection's parser.
-#[derive(Default, Debug)]
+#[derive(Clone, Copy, Default, Debug)]
 pub struct Parser {
     /// Bytes to pass over before the next ask.
     swallow: u32,
@@ -114,6 +114,11 @@ impl Parser {
     /// Whether part of an ask was seen.
     pub fn is_midway(&self) -> bool {
         self.swallow > 0 || self.searched > 0 || self.need > 0
+    }
+
+    /// The ask last returned is to be returned once more, from the same bytes.
+    pub fn retract(&mut self) {
+        self.swallow = 0;
     }
 
     /// Looks at the ask that `bytes` begins with. `spans` grows by the ask's words, only when the outcome is `Ask`.

@@ -11,8 +11,8 @@ pub struct McWriter<'a> {
 }
 
 impl<'a> McWriter<'a> {
-    pub fn new(out: &'a mut Out, noreply: bool) -> Self {
-        McWriter { out, noreply }
+    pub fn new(out: &'a mut Out) -> Self {
+        McWriter { out, noreply: false }
     }
 
     /// `VALUE <key> <flags> <bytes> [<version>]`, the line before the data.
@@ -46,6 +46,11 @@ impl<'a> McWriter<'a> {
 }
 
 impl Reply for McWriter<'_> {
+    /// RESP only.
+    fn drawn(&mut self, _: bytes::Bytes) {
+        self.fault(&Fault::Server("reply of another protocol"));
+    }
+
     fn simple(&mut self, _: &str) {
         self.not_ours();
     }

@@ -13,16 +13,13 @@ use base::limits::{
     BULK_BYTES_MAX_UNAUTHENTICATED, INLINE_BYTES_MAX, MULTIBULK_WORDS_MAX, MULTIBULK_WORDS_MAX_UNAUTHENTICATED,
 };
 use base::number::parse_i64;
-use base::{ArgsBuf, Span};
-use std::borrow::Cow;
+use base::{ArgsBuf, Fault, Span};
 
 /// What a connection may send.
 #[derive(Clone, Copy, Debug)]
 pub struct ParseLimits {
     /// `proto-max-bulk-len`
-    pub bulk_bytes_max: u64,
-    /// `client-query-buffer-limit`: the bytes of one ask, headers included. Never more than 4 GiB here.
-    pub query_bytes_max: usize,
+    pub bulk_bytes_max: usize,
     /// Before AUTH, where that is asked for, asks have to be small.
     pub authenticated: bool,
 }
@@ -30,7 +27,7 @@ pub struct ParseLimits {
 impl Default for ParseLimits {
     /// Redis's own settings.
     fn default() -> Self {
-        ParseLimits { bulk_bytes_max: 512 << 20, query_bytes_max: 1 << 30, authenticated: true }
+        ParseLimits { bulk_bytes_max: 512 << 20, authenticated: true }
     }
 }
 
@@ -45,9 +42,10 @@ pub enum Parsed {
     Empty { used: usize },
     /// Part of an ask, which has `need` bytes at least (0: not known).
     More { need: usize },
-    /// No ask: answer `-` and this text, then close the connection.
-    Fault(Cow<'static, [u8]>),
-    /// More than `query_bytes_max`: close the connection without an answer, as Redis does.
+    /// No ask: answer this, then close the connection.
+    Fault(Fault),
+    /// More than 4 GiB, which spans cannot count: close the connection without an answer, as Redis does beyond
+    /// `client-query-buffer-limit`.
     TooBig,
 }
 
@@ -141,17 +139,10 @@ impl Parser {
 /// Goes on at the cursor as far as the bytes reach.
 #[inline]
 fn advance(cursor: &mut Cursor, bytes: &[u8], spans: &mut Vec<Span>, limits: &ParseLimits) -> Parsed {
-    let parsed = match bytes.first() {
-        None => return Parsed::More { need: 0 },
+    match bytes.first() {
+        None => Parsed::More { need: 0 },
         Some(b'*') => multibulk(cursor, bytes, spans, limits),
         Some(_) => inline_line(cursor, bytes, spans),
-    };
-    // Spans count in 32 bits.
-    let most = limits.query_bytes_max.min(u32::MAX as usize);
-    match parsed {
-        Parsed::Ask { used } | Parsed::Quoted { used, .. } if used > most => Parsed::TooBig,
-        Parsed::More { need } if bytes.len() > most || need > u32::MAX as usize => Parsed::TooBig,
-        other => other,
     }
 }
 
@@ -188,15 +179,17 @@ fn multibulk(cursor: &mut Cursor, bytes: &[u8], spans: &mut Vec<Span>, limits: &
                     }
                     Header::Length(..) | Header::Wrong(_) => return not_a_bulk(bytes[cursor.at]),
                 };
-                if n < 0 || n as u64 > limits.bulk_bytes_max {
+                if n < 0 || n as u64 > limits.bulk_bytes_max as u64 {
                     return fault("Protocol error: invalid bulk length");
                 }
                 if n > BULK_BYTES_MAX_UNAUTHENTICATED && !limits.authenticated {
                     return fault("Protocol error: unauthenticated bulk length");
                 }
                 (cursor.at, cursor.searched) = (next, next);
-                let Ok(len) = u32::try_from(n) else { return Parsed::TooBig };
-                len
+                if next as u64 + n as u64 + 2 > u32::MAX as u64 {
+                    return Parsed::TooBig;
+                }
+                n as u32
             }
         };
         // The two bytes after a bulk are passed over, whatever they are: as in Redis.
@@ -297,12 +290,10 @@ fn inline_line(cursor: &mut Cursor, bytes: &[u8], spans: &mut Vec<Span>) -> Pars
 
 #[cold]
 fn fault(text: &'static str) -> Parsed {
-    Parsed::Fault(Cow::Owned([b"ERR ", text.as_bytes()].concat()))
+    Parsed::Fault(Fault::err(text))
 }
 
 #[cold]
 fn not_a_bulk(got: u8) -> Parsed {
-    // An error line cannot hold line ends: Redis puts blanks for them.
-    let got = if matches!(got, b'\r' | b'\n') { b' ' } else { got };
-    Parsed::Fault(Cow::Owned([b"ERR Protocol error: expected '$', got '".as_slice(), &[got], b"'"].concat()))
+    Parsed::Fault(Fault::err(format!("Protocol error: expected '$', got '{}'", got as char)))
 }

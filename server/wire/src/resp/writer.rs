@@ -17,8 +17,7 @@ impl<'a> RespWriter<'a> {
         RespWriter { out, proto }
     }
 
-    /// An error whose text is given as bytes (without the `-`), as the parser does.
-    pub fn error(&mut self, text: &[u8]) {
+    fn error(&mut self, text: &[u8]) {
         let out = &mut self.out.bytes;
         out.reserve(text.len() + 3);
         out.push(b'-');
@@ -82,6 +81,10 @@ impl Reply for RespWriter<'_> {
         self.head(b'$', bytes.len() as u64);
         self.out.bytes.extend_from_slice(bytes);
         self.out.bytes.extend_from_slice(b"\r\n");
+    }
+
+    fn drawn(&mut self, replies: Bytes) {
+        self.out.lend(replies);
     }
 
     fn shared(&mut self, value: Bytes) {
