@@ -365,7 +365,7 @@ fn other(line: &[u8], used: usize, spans: &mut Vec<Span>) -> Parsed {
         return Parsed::Ask { used, noreply };
     }
     // A browser, or a page that makes one talk to us.
-    if count > 1 && word_at(line, spans[spans.len() - 1]).starts_with(b"HTTP/") {
+    if count > 1 && !noreply && word_at(line, spans[spans.len() - 1]).starts_with(b"HTTP/") {
         return Parsed::Close;
     }
     if noreply { Parsed::Empty { used } } else { Parsed::Refused { used, line: UNKNOWN } }

@@ -149,7 +149,7 @@ fn advance(cursor: &mut Cursor, bytes: &[u8], spans: &mut Vec<Span>, limits: &Pa
 #[inline]
 fn multibulk(cursor: &mut Cursor, bytes: &[u8], spans: &mut Vec<Span>, limits: &ParseLimits) -> Parsed {
     if cursor.left == 0 {
-        let (n, next) = match header(cursor, bytes) {
+        let (n, next) = match header(cursor, bytes, b'*') {
             Header::Length(n, next) => (n, next),
             Header::Partial => return Parsed::More { need: 0 },
             Header::TooLong => return fault("Protocol error: too big mbulk count string"),
@@ -170,7 +170,7 @@ fn multibulk(cursor: &mut Cursor, bytes: &[u8], spans: &mut Vec<Span>, limits: &
         let len = match cursor.bulk {
             Some(len) => len,
             None => {
-                let (n, next) = match header(cursor, bytes) {
+                let (n, next) = match header(cursor, bytes, b'$') {
                     Header::Length(n, next) if bytes[cursor.at] == b'$' => (n, next),
                     Header::Partial => return Parsed::More { need: 0 },
                     Header::TooLong => return fault("Protocol error: too big bulk count string"),
@@ -217,11 +217,13 @@ enum Header {
     Wrong(u8),
 }
 
-/// Reads the line at the cursor: any byte, a number, CR, any byte.
+/// Reads the line at the cursor: a mark, a number, CR, any byte.
 #[inline(always)]
-fn header(cursor: &mut Cursor, bytes: &[u8]) -> Header {
+fn header(cursor: &mut Cursor, bytes: &[u8], mark: u8) -> Header {
     // Nearly every header has one or two digits, and something follows it.
-    if let Some(&[_, a, b, c, _]) = bytes.get(cursor.at..).and_then(|rest| rest.first_chunk::<5>()) {
+    if let Some(&[m, a, b, c, _]) = bytes.get(cursor.at..).and_then(|rest| rest.first_chunk::<5>())
+        && m == mark
+    {
         let (high, low) = (a.wrapping_sub(b'0'), b.wrapping_sub(b'0'));
         if b == b'\r' && high <= 9 {
             return Header::Length(high as i64, cursor.at + 4);

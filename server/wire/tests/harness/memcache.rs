@@ -28,7 +28,10 @@ pub fn run(seed: u64) -> Vec<String> {
         }
         let cuts = cuts(&mut rng, stream.len(), style);
         let seen = drive(&stream, &cuts, &limits);
-        assert_eq!(seen, expected, "memcache, seed {seed}, style {style}, {limits:?}, {}", stream.escape_ascii());
+        super::compare(&seen, &expected, || {
+            let shown: String = stream.escape_ascii().to_string().chars().take(2000).collect();
+            format!("memcache, seed {seed}, style {style}, {limits:?}, {} bytes: {shown}", stream.len())
+        });
     }
     expected.iter().map(label).collect()
 }
