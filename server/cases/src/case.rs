@@ -33,7 +33,8 @@ pub enum Step {
 
 #[derive(Clone, Debug)]
 pub enum Expect {
-    Reply(Pattern),
+    /// With its text.
+    Reply(Pattern, String),
     /// memcached: a line.
     Line(String),
     /// memcached, `<~`: a line that fits.
@@ -164,7 +165,7 @@ fn expect(name: &str, text: &str, n: usize, steps: &mut Vec<(usize, Step)>) -> R
     let expect = match text {
         "closed" => Expect::Closed,
         "silence" => Expect::Silence,
-        text => Expect::Reply(Pattern::parse(text)?),
+        text => Expect::Reply(Pattern::parse(text)?, text.into()),
     };
     match (proto, steps.last_mut()) {
         (3, Some((_, Step::Expect { connection: c, three, .. }))) if *c == connection && three.is_none() => {

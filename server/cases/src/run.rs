@@ -136,6 +136,7 @@ pub fn run(case: &Case, target: &mut dyn Target, report: &mut Report) {
             }
             Ok(()) => {
                 report.ran += 1;
+                report.checked += play.checked;
                 report.failed.push(format!("{name}\n  {}", play.wrong.join("\n  ")));
             }
             Err(Unsupported(reason)) => report.skipped.push((name, reason)),
@@ -258,22 +259,22 @@ impl Play<'_> {
                     (buffer, _) => Err(format!("expected the end of the connection, got {}", escape(buffer))),
                 }
             }
-            Expect::Reply(pattern) => {
+            Expect::Reply(pattern, text) => {
                 let value = self.value(connection)?;
                 if pattern.fits(&value) {
                     Ok(())
                 } else {
-                    Err(format!("expected {pattern:?}\n    got {}", value.render()))
+                    Err(format!("expected {text}\n         got {}", value.render()))
                 }
             }
             Expect::Line(expected) => {
                 let line = self.line(connection)?;
-                if line == *expected { Ok(()) } else { Err(format!("expected {expected}\n    got {line}")) }
+                if line == *expected { Ok(()) } else { Err(format!("expected {expected}\n         got {line}")) }
             }
             Expect::LineLike(like) => {
                 let line = self.line(connection)?;
                 let fits = glob(like.as_bytes(), line.as_bytes());
-                if fits { Ok(()) } else { Err(format!("expected {like}\n    got {line}")) }
+                if fits { Ok(()) } else { Err(format!("expected {like}\n         got {line}")) }
             }
         }
     }

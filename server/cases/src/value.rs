@@ -35,7 +35,11 @@ impl Value {
     /// One line, as the expectations of `.case` files write it.
     pub fn render(&self) -> String {
         match self {
-            Value::Error(text) => format!("-{}", escape(text).replace("\\\"", "\"")),
+            Value::Error(text) => {
+                let text = escape(text).replace("\\\"", "\"");
+                // A blank at a line's end would be lost.
+                text.strip_suffix(' ').map_or_else(|| format!("-{text}"), |text| format!("-{text}\\x20"))
+            }
             other => other.inner(),
         }
     }
@@ -159,6 +163,7 @@ mod tests {
         check(b"+OK\r\n", "+OK");
         check(b"+a b\r\n", "+\"a b\"");
         check(b"-ERR no \"x\"\r\n", "-ERR no \"x\"");
+        check(b"-ERR x \r\n", "-ERR x\\x20");
         check(b":-5\r\n", "-5");
         check(b"$3\r\na\r\n\r\n", "\"a\\r\\n\"");
         check(b"$-1\r\n", "nil");

@@ -245,8 +245,17 @@ pub struct Together {
     /// Same reply, to the byte, as the row's `Data` gives for keys on one shard.
     /// When the reply takes long to work out, leaves a `Job` in `Decide::job` instead of speaking.
     pub decide: fn(&mut Decide<'_>, Args<'_>, &[Fetched<'_>], &mut dyn Reply),
-    /// The database in which the `n`th key is read, given the one selected (COPY's `DB` names another).
+    /// The database in which the `n`th key is read, given the one selected (COPY's `DB` names another): as the client
+    /// wrote it, so it may be one that there is not. `place` is what to call.
     pub db: fn(Args<'_>, n: usize, selected: DbId) -> DbId,
+}
+
+impl Together {
+    /// The database in which the `n`th key is read: one of `databases`. Where the client names another, `decide` will
+    /// refuse, and any one serves.
+    pub fn place(&self, args: Args<'_>, n: usize, selected: DbId, databases: u16) -> DbId {
+        Some((self.db)(args, n, selected)).filter(|db| db.0 < databases).unwrap_or(selected)
+    }
 }
 
 /// What takes longer than a slice: a handler leaves one in `Ctx::job` (or `Decide::job`) instead of replying. It owns all
