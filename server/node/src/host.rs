@@ -295,7 +295,8 @@ impl Groups {
     }
 
     fn memory(&self) -> Option<u64> {
-        let read = |folder: &PathBuf, name: &str| fs::read_to_string(folder.join(name)).ok()?.trim().parse::<u64>().ok();
+        let read =
+            |folder: &PathBuf, name: &str| fs::read_to_string(folder.join(name)).ok()?.trim().parse::<u64>().ok();
         let v2 = self.unified.iter().filter_map(|folder| read(folder, "memory.max"));
         let v1 = self.memory.iter().filter_map(|folder| read(folder, "memory.limit_in_bytes"));
         // v1 says "no limit" as the largest whole number of pages.
@@ -434,6 +435,7 @@ mod tests {
     fn shards_get_cores() {
         // (cores, quota, --shards, --cpus, --force-shards, the cores or a part of the error)
         type Want = Result<&'static [u16], &'static str>;
+        #[allow(clippy::type_complexity, reason = "a table of cases")]
         let cases: &[(&[u16], Option<f64>, u16, &[u16], bool, Want)] = &[
             (&[0, 1, 2, 3], None, 0, &[], false, Ok(&[0, 1, 2, 3])),
             (&[0, 1, 2, 3], None, 2, &[], false, Ok(&[0, 1])),
@@ -448,7 +450,14 @@ mod tests {
             (&[2, 3], None, 3, &[], false, Err("--shards 3 is more than the 2 cores (2-3) that can be used")),
             (&[2, 3], None, 3, &[3], false, Err("--shards 3 is more than the 1 core (3) that can be used")),
             (&[2, 3], None, 5, &[], true, Ok(&[2, 3, 2, 3, 2])),
-            (&[2, 3], None, 0, &[0, 2, 9], true, Err("--cpus asks for 0,9 which this process may not use; it may use 2-3")),
+            (
+                &[2, 3],
+                None,
+                0,
+                &[0, 2, 9],
+                true,
+                Err("--cpus asks for 0,9 which this process may not use; it may use 2-3"),
+            ),
             (&[], None, 0, &[], false, Ok(&[0])),
         ];
         for (cores, quota_cores, shards, cpus, force, want) in cases {
@@ -487,7 +496,8 @@ mod tests {
 
     #[test]
     fn objections_to_io_uring() {
-        let host = |kernel: &str, disabled| Host { kernel: kernel.into(), io_uring_disabled: disabled, ..Host::default() };
+        let host =
+            |kernel: &str, disabled| Host { kernel: kernel.into(), io_uring_disabled: disabled, ..Host::default() };
         assert_eq!(host("6.1.0-13-amd64", None).io_uring_objection(), None);
         assert_eq!(host("6.18.5", Some(0)).io_uring_objection(), None);
         assert_eq!(host("nonsense", None).io_uring_objection(), None);

@@ -65,8 +65,8 @@ pub struct Loader {
     settings: Settings,
     /// Rows given so far, by name.
     seen: HashSet<&'static str>,
-    /// Reasons for which something given has no effect, and what.
-    idle: Vec<(&'static str, Vec<&'static str>)>,
+    /// Directives given that have no effect, by the names given, and why.
+    idle: Vec<(&'static str, &'static str)>,
     warnings: Vec<String>,
     /// What relative paths start from: the process's folder, or the last `dir`.
     folder: PathBuf,
@@ -194,11 +194,31 @@ impl Loader {
     }
 
     fn note_idle(&mut self, why: &'static str, name: &'static str) {
-        match self.idle.iter_mut().find(|(known, _)| *known == why) {
-            Some((_, names)) if names.contains(&name) => {}
-            Some((_, names)) => names.push(name),
-            None => self.idle.push((why, vec![name])),
+        if !self.idle.iter().any(|(_, known)| *known == name) {
+            self.idle.push((why, name));
         }
+    }
+
+    /// A line for each reason, and one for all that only repeat a default: Redis's own file alone has fifty of those, and
+    /// what somebody wanted must not drown in them.
+    fn idle_warnings(&self) -> Vec<String> {
+        let defaults = Settings::default();
+        let is_default =
+            |name: &str| row::find(name.as_bytes()).is_some_and(|f| f.row.is_default(&self.settings, &defaults));
+        let (repeated, wanted): (Vec<_>, Vec<_>) = self.idle.iter().partition(|(_, name)| is_default(name));
+        let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
+        for (why, name) in wanted {
+            match reasons.iter_mut().find(|(known, _)| *known == why) {
+                Some((_, names)) => names.push(name),
+                None => reasons.push((why, vec![name])),
+            }
+        }
+        let mut lines: Vec<String> = reasons.iter().map(|(why, names)| idle_warning(why, names)).collect();
+        if !repeated.is_empty() {
+            let names: Vec<&str> = repeated.iter().map(|(_, name)| *name).collect();
+            lines.push(format!("WARNING: no effect here, and given as Redis's default: {}", quoted(&names)));
+        }
+        lines
     }
 
     /// The end of the start: `file` is what CONFIG REWRITE will write.
@@ -206,7 +226,7 @@ impl Loader {
         if self.settings.dir.is_empty() {
             self.settings.dir = self.folder.to_string_lossy().into_owned();
         }
-        let mut warnings: Vec<String> = self.idle.iter().map(|(why, names)| idle_warning(why, names)).collect();
+        let mut warnings = self.idle_warnings();
         warnings.append(&mut self.warnings);
         if let MemoryLimit::Bytes(bytes @ 1..0x10_0000) = self.settings.maxmemory {
             warnings.push(format!("WARNING: maxmemory is {bytes} bytes, less than 1mb: was another unit meant?"));
@@ -217,8 +237,11 @@ impl Loader {
 
 /// The log line for directives that have no effect for one reason.
 pub(super) fn idle_warning(why: &str, names: &[&str]) -> String {
-    let names: Vec<String> = names.iter().map(|name| format!("'{name}'")).collect();
-    format!("WARNING: no effect here: {} ({why})", names.join(", "))
+    format!("WARNING: no effect here: {} ({why})", quoted(names))
+}
+
+fn quoted(names: &[&str]) -> String {
+    names.iter().map(|name| format!("'{name}'")).collect::<Vec<_>>().join(", ")
 }
 
 /// The folder that `dir` names, seen from `folder`: absolute and without links, as `getcwd` shows it, or why not.
@@ -494,7 +517,8 @@ mod tests {
 
     #[test]
     fn what_has_no_effect_is_said_once_for_each_reason() {
-        let text = "save 900 1\nio-threads 4\nsave 60 1\nappendonly yes\nport 1\nslaveof 10.0.0.1 6379\nmaxmemory 100";
+        let text = "save 900 1\nio-threads 4\nsave 60 1\nappendonly yes\nport 1\nslaveof 10.0.0.1 6379\nmaxmemory 100\n\
+                    hz 10\nrdbcompression yes\nuser default on\nlua-replicate-commands yes";
         let (_, loaded) = load("idle", &[("a.conf", text)]);
         assert_eq!(
             loaded.unwrap().warnings,
@@ -502,6 +526,9 @@ mod tests {
                 "WARNING: no effect here: 'save', 'appendonly' (nothing is kept on disk yet)",
                 "WARNING: no effect here: 'io-threads' (shards serve clients, see 'shards' and 'cpus')",
                 "WARNING: no effect here: 'slaveof' (there is no replication yet)",
+                "WARNING: no effect here: 'user' (there are no ACL users yet)",
+                "WARNING: no effect here: 'lua-replicate-commands' (Redis itself no longer uses it)",
+                "WARNING: no effect here, and given as Redis's default: 'hz', 'rdbcompression'",
                 "WARNING: maxmemory is 100 bytes, less than 1mb: was another unit meant?",
             ]
         );

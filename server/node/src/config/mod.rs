@@ -6,6 +6,8 @@
 //! - `banner`: what the start says.
 
 pub mod ask;
+pub mod banner;
+pub mod cli;
 pub mod load;
 pub mod rewrite;
 pub mod row;
@@ -14,6 +16,8 @@ pub mod settings;
 mod special;
 mod words;
 
+pub use cli::{Told, read};
+pub use load::Loaded;
 pub use settings::{
     BindAddress, BufferLimit, ClientClass, Endpoint, Guard, IdleSpin, MemoryLimit, Policy, Settings, Supervised,
 };

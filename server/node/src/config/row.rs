@@ -98,11 +98,14 @@ pub enum Percent {
 pub struct Special {
     /// It takes several words: a file's line is passed word by word, CONFIG SET's value is cut at blanks.
     pub many: bool,
-    pub set: fn(&mut Settings, &[Vec<u8>], How) -> Result<(), Wrong>,
+    /// Sets it from these words, or changes nothing.
+    pub set: SetWords,
     pub get: fn(&Settings) -> Vec<u8>,
     /// What CONFIG REWRITE writes.
     pub lines: fn(&Settings, &str) -> Lines,
 }
+
+pub type SetWords = fn(&mut Settings, &[Vec<u8>], How) -> Result<(), Wrong>;
 
 /// Who sets a value.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
