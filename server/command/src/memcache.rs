@@ -164,7 +164,13 @@ fn count_touch(tally: &mut crate::context::Tally, hit: bool) {
 }
 
 /// Keys of several shards: `get`, `gets`.
-fn decide_get(decide: &mut Decide<'_>, args: Args<'_>, fetched: &[Fetched<'_>], versioned: bool, reply: &mut dyn Reply) {
+fn decide_get(
+    decide: &mut Decide<'_>,
+    args: Args<'_>,
+    fetched: &[Fetched<'_>],
+    versioned: bool,
+    reply: &mut dyn Reply,
+) {
     for (key, found) in args.from(1).iter().zip(fetched) {
         decide.tally.cmd_get += 1;
         if let Fetched::Entry { value, flags, version, .. } = *found {

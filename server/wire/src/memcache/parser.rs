@@ -116,11 +116,6 @@ impl Parser {
         self.swallow > 0 || self.searched > 0 || self.need > 0
     }
 
-    /// The ask last returned is to be returned once more, from the same bytes.
-    pub fn retract(&mut self) {
-        self.swallow = 0;
-    }
-
     /// Looks at the ask that `bytes` begins with. `spans` grows by the ask's words, only when the outcome is `Ask`.
     #[inline]
     pub fn parse(&mut self, bytes: &[u8], spans: &mut Vec<Span>, limits: &ParseLimits) -> Parsed {

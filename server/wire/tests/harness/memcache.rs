@@ -54,10 +54,11 @@ pub fn drive(stream: &[u8], cuts: &[usize], limits: &ParseLimits) -> Vec<Seen> {
         while start < cut {
             let bytes = &stream[start..cut];
             spans.clear();
+            let before_ask = parser;
             let mut parsed = parser.parse(bytes, &mut spans, limits);
             if let Parsed::Ask { .. } = parsed {
                 // An ask can be asked for again, and is the same.
-                parser.retract();
+                parser = before_ask;
                 let before = spans.clone();
                 spans.clear();
                 let again = parser.parse(bytes, &mut spans, limits);

@@ -100,7 +100,9 @@ pub fn run(seed: u64) -> Vec<String> {
 pub fn compare<T: PartialEq + std::fmt::Debug>(seen: &[T], expected: &[T], what: impl Fn() -> String) {
     let same = seen.iter().zip(expected).take_while(|(a, b)| a == b).count();
     if same < seen.len().max(expected.len()) {
-        let short = |t: Option<&T>| format!("{t:?}").chars().rev().take(300).collect::<Vec<_>>().into_iter().rev().collect::<String>();
+        let short = |t: Option<&T>| {
+            format!("{t:?}").chars().rev().take(300).collect::<Vec<_>>().into_iter().rev().collect::<String>()
+        };
         panic!("{}: outcome {same} is {}, expected {}", what(), short(seen.get(same)), short(expected.get(same)));
     }
 }
