@@ -178,7 +178,8 @@ impl Handlers {
                 reply.ok();
             }
             Verb::Info if text(1) == "stats" => {
-                let sum = |pick: fn(store::Counters) -> u64| self.stores.iter().map(|s| pick(s.counters())).sum::<u64>();
+                let sum =
+                    |pick: fn(store::Counters) -> u64| self.stores.iter().map(|s| pick(s.counters())).sum::<u64>();
                 let (hits, misses) = (sum(|c| c.hits), sum(|c| c.misses));
                 reply.bulk(format!("keyspace_hits:{hits}\r\nkeyspace_misses:{misses}\r\n").as_bytes());
             }
