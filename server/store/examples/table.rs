@@ -48,8 +48,18 @@ fn timed(name: &str, count: u64, mut work: impl FnMut(u64)) {
 }
 
 fn main() {
-    let mut beyond = Vec::new();
-    for keys in [1_000_000u64, 1_500_000, 2_000_000, 3_000_000, 4_000_000] {
+    // A process for each size: memory that one has freed would be another's.
+    if let Some(keys) = std::env::args().nth(1) {
+        return run(keys.parse().expect("a number of keys"));
+    }
+    let this = std::env::current_exe().expect("a path");
+    for keys in ["1000000", "1500000", "2000000", "3000000", "4000000"] {
+        std::process::Command::new(&this).arg(keys).status().expect("runs itself");
+    }
+}
+
+fn run(keys: u64) {
+    {
         let before = resident();
         let mut store = Store::new(StoreOptions { databases: 16, seed: 7 });
         let mut worst = 0;
@@ -64,9 +74,17 @@ fn main() {
         print!("(worst {worst} µs)  ");
         let rss = (resident() - before) as f64 / keys as f64 - 48.0;
         let counted = store.bytes() as f64 / keys as f64 - 48.0;
-        beyond.push(rss);
 
+        // What memory itself takes: one random line of as many bytes as the entries have, after another.
+        let mut lines = vec![0u64; keys as usize * 7];
         let mut steps = Steps(99);
+        lines.iter_mut().enumerate().for_each(|(i, line)| *line = i as u64 & 7);
+        let mut at = 0;
+        timed("a random line", 1_000_000, |_| {
+            at = black_box(lines[at ^ ((steps.below(keys * 7 - 8) as usize) % lines.len())] as usize)
+        });
+        drop(lines);
+
         let asks: Vec<[u8; 16]> = (0..1_000_000).map(|_| key(steps.below(keys))).collect();
         let misses: Vec<[u8; 16]> = (0..1_000_000).map(|_| key(keys + steps.below(keys))).collect();
         let n = asks.len() as u64;
@@ -94,5 +112,4 @@ fn main() {
         );
         drop(store);
     }
-    println!("average resident beyond key and value: {:.1} B", beyond.iter().sum::<f64>() / beyond.len() as f64);
 }

@@ -18,20 +18,20 @@ pub fn is_lfu(policy: Policy) -> bool {
 
 /// The age of an entry that is stored now.
 pub fn new(tuning: &Tuning, now_ms: u64) -> u64 {
-    if is_lfu(tuning.policy) { minutes(now_ms) << 8 | LFU_START } else { now_ms / LRU_UNIT_MS & AGE_MASK }
+    if is_lfu(tuning.policy) { minutes(now_ms) << 8 | LFU_START } else { (now_ms / LRU_UNIT_MS) & AGE_MASK }
 }
 
 /// The age of an entry that replaces one: under LFU its use is the key's, so it stays.
 #[inline]
 pub fn replaced(tuning: &Tuning, age: u64, now_ms: u64) -> u64 {
-    if is_lfu(tuning.policy) { age } else { now_ms / LRU_UNIT_MS & AGE_MASK }
+    if is_lfu(tuning.policy) { age } else { (now_ms / LRU_UNIT_MS) & AGE_MASK }
 }
 
 /// The age of an entry that is used now.
 #[inline]
 pub fn touched(tuning: &Tuning, age: u64, now_ms: u64, rng: &mut Rng) -> u64 {
     if !is_lfu(tuning.policy) {
-        return now_ms / LRU_UNIT_MS & AGE_MASK;
+        return (now_ms / LRU_UNIT_MS) & AGE_MASK;
     }
     let counter = u64::from(frequency(tuning.lfu_decay_minutes, age, now_ms));
     let steps = counter.saturating_sub(LFU_START);
@@ -62,5 +62,5 @@ pub fn score(tuning: &Tuning, age: u64, now_ms: u64) -> u64 {
 }
 
 fn minutes(now_ms: u64) -> u64 {
-    now_ms / LFU_UNIT_MS & 0xffff
+    (now_ms / LFU_UNIT_MS) & 0xffff
 }

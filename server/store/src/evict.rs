@@ -3,8 +3,10 @@
 //! As in Redis (`evict.c`), each eviction looks at a few random entries and keeps the best sixteen candidates seen so far across calls;
 //! unlike there, a candidate that was used since it was seen is passed over.
 
+use crate::entry::Ref;
 use crate::store::{Place, Store};
 use crate::table::Spot;
+use crate::wheel::{Timer, WHEN_MAX};
 use crate::{Policy, age};
 
 /// Redis's EVPOOL_SIZE.
@@ -13,10 +15,12 @@ const POOL_MAX: usize = 16;
 const SAMPLES_MAX: usize = 64;
 /// Rounds of sampling before the first random entry will do.
 const ROUNDS_MAX: usize = 4;
+/// Under volatile-ttl, timers that are looked at for each sample: they lie side by side, entries do not.
+const TIMERS_PER_SAMPLE: usize = 4;
 /// Numbers of timers that are tried for one sample.
 const TIMER_TRIES: usize = 64;
 /// Timers of the earliest list that are compared for the nearest deadline.
-const SOONEST_COMPARED: usize = 64;
+const SOONEST_COMPARED: usize = 32;
 /// Lists of buried timers that are cleared away in search of one that is not.
 const SOONEST_ROUNDS_MAX: usize = 64;
 
@@ -58,9 +62,10 @@ impl Store {
             Policy::NoEviction => None,
             Policy::AllKeysRandom => self.any_entry(),
             Policy::VolatileRandom => self.any_volatile().or_else(|| self.soonest()),
-            Policy::VolatileTtl => self.soonest().or_else(|| self.any_volatile()),
             Policy::AllKeysLru | Policy::AllKeysLfu => self.oldest(false, now_ms).or_else(|| self.any_entry()),
-            Policy::VolatileLru | Policy::VolatileLfu => self.oldest(true, now_ms).or_else(|| self.soonest()),
+            Policy::VolatileLru | Policy::VolatileLfu | Policy::VolatileTtl => {
+                self.oldest(true, now_ms).or_else(|| self.soonest())
+            }
         }
     }
 
@@ -72,11 +77,11 @@ impl Store {
                 if place.db.is_none() {
                     continue;
                 }
-                let fits = |raw: crate::entry::Ref<'_>| {
+                let fits = |raw: Ref<'_>| {
                     self.ground.keyed.hash(raw.key()) == best.hash && (!volatile || raw.node().is_some())
                 };
                 let Some(spot) = place.table.find_by(best.hash, fits) else { continue };
-                if age::score(&self.tuning, place.table.entry(spot).age(), now_ms) >= best.score {
+                if self.score(place.table.entry(spot), now_ms) >= best.score {
                     return Some((best.table, spot));
                 }
             }
@@ -84,8 +89,19 @@ impl Store {
         None
     }
 
+    /// How well an entry may go: the higher the better.
+    fn score(&self, raw: Ref<'_>, now_ms: u64) -> u64 {
+        match self.tuning.policy {
+            Policy::VolatileTtl => WHEN_MAX - raw.deadline().unwrap_or(WHEN_MAX).min(WHEN_MAX),
+            _ => age::score(&self.tuning, raw.age(), now_ms),
+        }
+    }
+
     /// Offers some random entries to the pool.
     fn sample(&mut self, volatile: bool, now_ms: u64) {
+        if self.tuning.policy == Policy::VolatileTtl {
+            return self.sample_timers();
+        }
         let mut spots = [const { None }; SAMPLES_MAX];
         let samples = (self.tuning.samples as usize).clamp(1, SAMPLES_MAX);
         for spot in &mut spots[..samples] {
@@ -96,12 +112,24 @@ impl Store {
         }
         for (number, spot) in spots.into_iter().flatten() {
             let raw = self.places[number as usize].table.entry(spot);
-            let candidate = Candidate {
-                score: age::score(&self.tuning, raw.age(), now_ms),
-                table: number,
-                hash: self.ground.keyed.hash(raw.key()),
-            };
+            let candidate =
+                Candidate { score: self.score(raw, now_ms), table: number, hash: self.ground.keyed.hash(raw.key()) };
             self.pool.offer(candidate);
+        }
+    }
+
+    /// Offers timers to the pool: some random ones, and the nearest known. No entry is touched, so many can be looked at.
+    fn sample_timers(&mut self) {
+        let soonest = self.soonest_timer();
+        let count = (self.tuning.samples as usize).clamp(1, SAMPLES_MAX) * TIMERS_PER_SAMPLE;
+        for i in 0..=count {
+            let position = self.rng.next();
+            let node = if i == 0 { soonest } else { self.wheel.near(position, TIMER_TRIES) };
+            let Some(node) = node else { continue };
+            let Timer { table, hash, when } = self.wheel.timer(node);
+            if self.places[table as usize].db.is_some() {
+                self.pool.offer(Candidate { score: WHEN_MAX - when, table, hash });
+            }
         }
     }
 
@@ -129,8 +157,14 @@ impl Store {
         self.wheel.near(position, TIMER_TRIES).and_then(|node| self.find_timer(node))
     }
 
-    /// The entry whose deadline is nearest, exact while no more than `SOONEST_COMPARED` share a list of the index.
+    /// The entry whose deadline is nearest, nearly.
     fn soonest(&mut self) -> Option<(u16, Spot)> {
+        self.soonest_timer().and_then(|node| self.find_timer(node))
+    }
+
+    /// The timer that is nearest: the nearest of the first `SOONEST_COMPARED` in the index's earliest list, so exact while
+    /// no more share it, and where deadlines were set in their order.
+    fn soonest_timer(&mut self) -> Option<u32> {
         for _ in 0..SOONEST_ROUNDS_MAX {
             let mut buried = [0; SOONEST_COMPARED];
             let mut count = 0;
@@ -146,7 +180,7 @@ impl Store {
             }
             buried[..count].iter().for_each(|&node| self.wheel.idle(node));
             if let Some((_, node)) = best {
-                return self.find_timer(node);
+                return Some(node);
             }
             if count == 0 {
                 return None;

@@ -464,9 +464,9 @@ mod tests {
         for bytes in 1..=BLOCK_BYTES_MAX {
             let class = class_of(bytes);
             let size = class_bytes(class);
-            assert!(size >= bytes && size % 8 == 0, "{bytes} got {size}");
+            assert!(size >= bytes && size.is_multiple_of(8), "{bytes} got {size}");
             assert!(size - bytes < 8.max(bytes / 16 + 1), "{bytes} got {size}");
-            assert!(bytes % 16 != 0 || bytes < 256 || size % 16 == 0, "{bytes} got {size}");
+            assert!(bytes % 16 != 0 || bytes < 256 || size.is_multiple_of(16), "{bytes} got {size}");
             assert_eq!(class_of(size), class);
             assert!(class == 0 || class_bytes(class - 1) < bytes);
         }
@@ -518,8 +518,11 @@ mod tests {
                         unsafe { heap.give(block, bytes) };
                     }
                 }
-                assert_eq!(heap.used(), live.iter().map(|l| usable(l.1)).sum::<usize>() * usize::from(step % 97 == 0)
-                    + if step % 97 == 0 { 0 } else { heap.used() });
+                assert_eq!(
+                    heap.used(),
+                    live.iter().map(|l| usable(l.1)).sum::<usize>() * usize::from(step % 97 == 0)
+                        + if step % 97 == 0 { 0 } else { heap.used() }
+                );
             }
             for (block, bytes, byte) in live {
                 check(&(block, bytes, byte), usize::MAX);

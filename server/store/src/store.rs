@@ -287,7 +287,7 @@ impl Store {
                 },
             }
         }
-        self.wheel.next().is_some_and(|next| next <= now_ms)
+        self.wheel.is_due(now_ms)
     }
 
     /// When `expire` should be called next: Unix ms, never later than the earliest deadline + 10 ms, maybe earlier (an inner step of
@@ -307,7 +307,11 @@ impl Store {
 
     /// Bytes that the tables, indexes and entries hold.
     pub fn bytes(&self) -> usize {
-        self.ground.heap.used() + self.ground.directory_bytes + self.apart_bytes + self.wheel.bytes() + self.ground.heap.lost()
+        self.ground.heap.used()
+            + self.ground.directory_bytes
+            + self.apart_bytes
+            + self.wheel.bytes()
+            + self.ground.heap.lost()
     }
 
     /// Those of tables, the deadline index and what memory management cannot use.
@@ -353,7 +357,11 @@ impl Store {
         if self.graves.is_empty() {
             assert_eq!(timers, self.wheel.live(), "every timer has an entry");
             assert_eq!(apart, self.apart_bytes, "bytes kept apart");
-            assert_eq!(entries_bytes + self.ground.segment_bytes, self.ground.heap.used(), "bytes of entries and segments");
+            assert_eq!(
+                entries_bytes + self.ground.segment_bytes,
+                self.ground.heap.used(),
+                "bytes of entries and segments"
+            );
         }
         let directories: usize = self.places.iter().map(|place| place.table.directory_bytes()).sum();
         assert_eq!(directories, self.ground.directory_bytes);

@@ -3,15 +3,15 @@
 //! A hierarchical timing wheel (Varghese and Lauck, 1987) with ticks of 1 ms: 8 levels of 64 lists cover 48 bits. A node lies at the level of
 //! the highest 6-bit digit in which its time differs from the wheel's, in the list of its digit there; when the wheel's
 //! time reaches a list above level 0, its nodes move down. Setting, moving and removing take constant time, and no stale
-//! record is ever left. Nodes live in chunks that are freed when they empty; an entry knows its node's number.
+//! record is ever left. Lists are first in, first out. Nodes live in chunks that are freed when they empty; an entry knows its node's number.
 
 /// Times beyond this (year 10889) are kept as this and never come.
 pub const WHEN_MAX: u64 = (1 << 48) - 1;
 const LEVELS: usize = 8;
 const DIGIT_BITS: u32 = 6;
 const NONE: u32 = u32::MAX;
-/// `Node::prev` of the first node of a list: this bit and the list's number.
-const HEAD: u32 = 1 << 31;
+/// `Node::prev` of the first node of a list and `Node::next` of its last: this bit and the list's number.
+const END: u32 = 1 << 31;
 /// `Node::prev` of a node that is nobody's.
 const FREE: u32 = u32::MAX;
 /// `Node::prev` of a node in use that lies in no list: it will never come.
@@ -26,7 +26,7 @@ struct Node {
     when: u64,
     hash: u64,
     prev: u32,
-    /// The next of the list; of a free node, the next free one of its chunk.
+    /// The next of the list; of a free node, the next free one of its chunk, or NONE.
     next: u32,
 }
 
@@ -61,6 +61,7 @@ pub enum Step {
 pub struct Wheel {
     now: u64,
     heads: [[u32; 64]; LEVELS],
+    tails: [[u32; 64]; LEVELS],
     /// Bit d of level l: the list of digit d is not empty.
     busy: [u64; LEVELS],
     chunks: Vec<Chunk>,
@@ -76,6 +77,7 @@ impl Wheel {
         Wheel {
             now: 0,
             heads: [[NONE; 64]; LEVELS],
+            tails: [[NONE; 64]; LEVELS],
             busy: [0; LEVELS],
             chunks: Vec::new(),
             open: Vec::new(),
@@ -114,7 +116,7 @@ impl Wheel {
     pub fn add(&mut self, timer: Timer, now_ms: u64) -> u32 {
         if self.live == 0 {
             // Nothing lies in any list, so time may jump.
-            self.now = self.now.max(now_ms.min(WHEN_MAX));
+            self.now = self.now.max(now_ms.min(WHEN_MAX - 1));
         }
         let id = self.take();
         let node = self.node_mut(id);
@@ -186,7 +188,7 @@ impl Wheel {
             }
             chunk.nodes.push(Node { when: 0, hash: 0, prev: IDLE, next: NONE });
             let id = index * CHUNK_NODES + chunk.nodes.len() - 1;
-            assert!(id < HEAD as usize, "a shard's timers are numbered by 31 bits");
+            assert!(id < END as usize, "a shard's timers are numbered by 31 bits");
             id as u32
         };
         if chunk.free == NONE && chunk.nodes.len() == CHUNK_NODES {
@@ -202,13 +204,16 @@ impl Wheel {
         let level = (63 - ((when ^ self.now) | 63).leading_zeros()) / DIGIT_BITS;
         let digit = (when >> (level * DIGIT_BITS)) as usize & 63;
         let level = level as usize;
-        let next = std::mem::replace(&mut self.heads[level][digit], id);
-        self.busy[level] |= 1 << digit;
+        let list = END | (level * 64 + digit) as u32;
+        let tail = std::mem::replace(&mut self.tails[level][digit], id);
+        let prev = if tail == NONE { list } else { tail };
         let node = self.node_mut(id);
-        node.next = next;
-        node.prev = HEAD | (level * 64 + digit) as u32;
-        if next != NONE {
-            self.node_mut(next).prev = id;
+        (node.prev, node.next) = (prev, list);
+        if tail == NONE {
+            self.heads[level][digit] = id;
+            self.busy[level] |= 1 << digit;
+        } else {
+            self.node_mut(tail).next = id;
         }
     }
 
@@ -219,16 +224,19 @@ impl Wheel {
         if prev == IDLE {
             return;
         }
-        if prev & HEAD == 0 {
-            self.node_mut(prev).next = next;
+        let place = |end: u32| ((end & !END) as usize / 64, end as usize % 64);
+        let (first, last) = (prev & END != 0, next & END != 0);
+        if first {
+            let (level, digit) = place(prev);
+            self.heads[level][digit] = if last { NONE } else { next };
+            self.busy[level] &= !(u64::from(last) << digit);
         } else {
-            let (level, digit) = ((prev & !HEAD) as usize / 64, prev as usize % 64);
-            self.heads[level][digit] = next;
-            if next == NONE {
-                self.busy[level] &= !(1 << digit);
-            }
+            self.node_mut(prev).next = next;
         }
-        if next != NONE {
+        if last {
+            let (level, digit) = place(next);
+            self.tails[level][digit] = if first { NONE } else { prev };
+        } else {
             self.node_mut(next).prev = prev;
         }
     }
@@ -260,8 +268,14 @@ impl Wheel {
         self.first().map(|(_, _, begins)| begins.max(self.now))
     }
 
+    /// Whether `step` has something to do.
+    pub fn is_due(&self, now_ms: u64) -> bool {
+        self.first().is_some_and(|(_, _, begins)| begins <= now_ms.min(WHEN_MAX - 1))
+    }
+
     /// Goes on to `now_ms`, one node at a time.
     pub fn step(&mut self, now_ms: u64) -> Step {
+        let now_ms = now_ms.min(WHEN_MAX - 1);
         match self.first() {
             Some((level, digit, begins)) if begins <= now_ms => {
                 self.now = self.now.max(begins);
@@ -274,7 +288,7 @@ impl Wheel {
                 Step::Moved
             }
             _ => {
-                self.now = self.now.max(now_ms.min(WHEN_MAX));
+                self.now = self.now.max(now_ms);
                 Step::Done
             }
         }
@@ -283,7 +297,7 @@ impl Wheel {
     /// Some timers of the list that comes first, at most `max`.
     pub fn soonest(&self, max: usize) -> impl Iterator<Item = u32> + '_ {
         let first = self.first().map_or(NONE, |(level, digit, _)| self.heads[level][digit]);
-        let next = move |id: &u32| Some(self.node(*id).next).filter(|&next| next != NONE);
+        let next = move |id: &u32| Some(self.node(*id).next).filter(|&next| next & END == 0);
         std::iter::successors((first != NONE).then_some(first), next).take(max)
     }
 
@@ -332,8 +346,9 @@ impl Wheel {
             for digit in 0..64 {
                 let head = self.heads[level][digit];
                 assert_eq!(head != NONE, self.busy[level] >> digit & 1 == 1, "a list and its bit");
-                let (mut id, mut prev) = (head, HEAD | (level * 64 + digit) as u32);
-                while id != NONE {
+                let list = END | (level * 64 + digit) as u32;
+                let (mut id, mut prev) = (head, list);
+                while head != NONE && id != list {
                     let node = self.node(id);
                     assert_eq!(node.prev, prev, "links of a list");
                     let when = (node.when & WHEN_MAX).max(self.now);
@@ -343,6 +358,7 @@ impl Wheel {
                     (prev, id) = (id, node.next);
                     linked += 1;
                 }
+                assert_eq!(self.tails[level][digit], if head == NONE { NONE } else { prev }, "a list's last");
             }
         }
         let idle = self.chunks.iter().flat_map(|c| &c.nodes).filter(|n| n.prev == IDLE).count();
