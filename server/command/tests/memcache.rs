@@ -245,7 +245,9 @@ impl Target for Genuine {
         match stream.read(&mut chunk) {
             Ok(0) => Received::Closed,
             Ok(n) => Received::Bytes(chunk[..n].to_vec()),
-            Err(e) if matches!(e.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut) => Received::Nothing,
+            Err(e) if matches!(e.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut) => {
+                Received::Nothing
+            }
             Err(_) => Received::Closed,
         }
     }
@@ -290,7 +292,14 @@ fn any_change_moves_the_version_on() {
         assert_eq!(version(&h.talk(b"gets a\r\n")), last, "reading leaves the version");
         assert_eq!(h.talk(b"touch a 100\r\n"), "TOUCHED|");
         assert_eq!(version(&h.talk(b"gats 100 a\r\n")), last, "a deadline leaves the version");
-        for change in ["set a 0 0 1\r\n2\r\n", "append a 0 0 1\r\n3\r\n", "prepend a 0 0 1\r\n4\r\n", "incr a 1\r\n", "decr a 1\r\n", "replace a 0 0 1\r\n9\r\n"] {
+        for change in [
+            "set a 0 0 1\r\n2\r\n",
+            "append a 0 0 1\r\n3\r\n",
+            "prepend a 0 0 1\r\n4\r\n",
+            "incr a 1\r\n",
+            "decr a 1\r\n",
+            "replace a 0 0 1\r\n9\r\n",
+        ] {
             h.talk(change.as_bytes());
             let now = version(&h.talk(b"gets a\r\n"));
             assert_ne!(now, last, "{change}");
@@ -340,7 +349,9 @@ fn items_are_bounded_as_memcached_bounds_them() {
 fn counters_of_stats() {
     for shards in [1, 3] {
         let mut h = Handlers::new(shards);
-        h.talk(b"set a 0 0 1\r\n1\r\nset b 0 1 1\r\n1\r\nget a b c\r\ngets a c\r\ngat 0 a c\r\ntouch a 0\r\ntouch c 0\r\n");
+        h.talk(
+            b"set a 0 0 1\r\n1\r\nset b 0 1 1\r\n1\r\nget a b c\r\ngets a c\r\ngat 0 a c\r\ntouch a 0\r\ntouch c 0\r\n",
+        );
         h.talk(b"incr a 1\r\nincr c 1\r\ndecr a 1\r\ndecr c 1\r\nincr a x\r\ndelete a\r\ndelete a\r\ncas a 0 0 1 1\r\nx\r\n");
         h.talk(b"set a 0 0 1\r\n1\r\ncas a 0 0 1 1\r\nx\r\n");
         let unique = version(&h.talk(b"gets a\r\n"));
