@@ -109,7 +109,12 @@ pub fn parse_token_u32(text: &[u8]) -> Option<u32> {
 
 /// What C's `strtoull` reads off the front of `text`, where memcached asks that a blank or the text's end follow: blanks, a
 /// sign (a negative number wraps around, but what it wraps to must be below 2^63), digits. A NUL ends the text.
+#[inline]
 pub fn parse_c_u64(text: &[u8]) -> Option<u64> {
+    // Nearly always a lone `0`.
+    if let &[digit @ b'0'..=b'9'] = text {
+        return Some((digit - b'0') as u64);
+    }
     let (negative, n) = parse_c(text)?;
     if !negative {
         return Some(n);
@@ -119,7 +124,11 @@ pub fn parse_c_u64(text: &[u8]) -> Option<u64> {
 }
 
 /// The same by `strtol`: 64 bits with a sign.
+#[inline]
 pub fn parse_c_i64(text: &[u8]) -> Option<i64> {
+    if let &[digit @ b'0'..=b'9'] = text {
+        return Some((digit - b'0') as i64);
+    }
     match parse_c(text)? {
         (false, n) => i64::try_from(n).ok(),
         (true, n) => (n <= i64::MIN.unsigned_abs()).then(|| (n as i64).wrapping_neg()),

@@ -161,3 +161,49 @@ impl Reply for McWriter<'_> {
         out.extend_from_slice(b"\r\n");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn drawn(noreply: bool, draw: impl FnOnce(&mut McWriter<'_>)) -> String {
+        let mut out = Out::new();
+        let mut writer = McWriter::new(&mut out);
+        writer.noreply = noreply;
+        draw(&mut writer);
+        String::from_utf8(out.to_vec()).expect("text").replace("\r\n", "|")
+    }
+
+    /// Source: memcached's `doc/protocol.txt`.
+    #[test]
+    fn replies() {
+        type Draw = fn(&mut McWriter<'_>);
+        let cases: &[(Draw, &str)] = &[
+            (|w| w.word(Word::NotStored), "NOT_STORED|"),
+            (|w| w.word(Word::MetaNoop), "MN|"),
+            (|w| w.value(b"key", 0, None, b"abc"), "VALUE key 0 3|abc|"),
+            (|w| w.value(b"key", 4294967295, Some(u64::MAX), b""), "VALUE key 4294967295 0 18446744073709551615||"),
+            (|w| w.value_shared(b"k", 7, Some(1), Bytes::from_static(b"abc")), "VALUE k 7 3 1|abc|"),
+            (|w| w.counter(u64::MAX), "18446744073709551615|"),
+            (|w| w.stat("pid", "5"), "STAT pid 5|"),
+            (|w| w.line("VERSION 1"), "VERSION 1|"),
+            (|w| w.fault(&Fault::Client("bad data chunk")), "CLIENT_ERROR bad data chunk|"),
+            (|w| w.fault(&Fault::Unknown), "ERROR|"),
+            (|w| w.fault(&Fault::OutOfMemory), "SERVER_ERROR out of memory storing object|"),
+        ];
+        for (i, (draw, expected)) in cases.iter().enumerate() {
+            assert_eq!(drawn(false, draw), *expected, "case {i}");
+            assert_eq!(drawn(true, draw), "", "case {i}: noreply");
+        }
+    }
+
+    #[test]
+    fn large_values_are_lent() {
+        let mut out = Out::new();
+        let value = vec![b'x'; SHARED_VALUE_BYTES_MIN];
+        McWriter::new(&mut out).value_shared(b"k", 1, None, Bytes::from(value.clone()));
+        assert_eq!(out.shared.len(), 1);
+        let expected = [format!("VALUE k 1 {}\r\n", value.len()).as_bytes(), &value, b"\r\n"].concat();
+        assert_eq!(out.to_vec(), expected);
+    }
+}

@@ -98,6 +98,16 @@ impl Parser {
             return self.resume(bytes, spans, limits);
         }
         let before = spans.len();
+        if let Some(used) = usual(bytes, spans, limits) {
+            return Parsed::Ask { used };
+        }
+        spans.truncate(before);
+        self.unusual(bytes, spans, limits)
+    }
+
+    #[inline(never)]
+    fn unusual(&mut self, bytes: &[u8], spans: &mut Vec<Span>, limits: &ParseLimits) -> Parsed {
+        let before = spans.len();
         let mut cursor = START;
         let parsed = advance(&mut cursor, bytes, spans, limits);
         if let Parsed::Ask { .. } = parsed {
@@ -136,8 +146,43 @@ impl Parser {
     }
 }
 
-/// Goes on at the cursor as far as the bytes reach.
+/// The usual ask: whole, up to nine words of up to 999 bytes each, nothing to refuse. `None`: look closer.
 #[inline]
+fn usual(bytes: &[u8], spans: &mut Vec<Span>, limits: &ParseLimits) -> Option<usize> {
+    let &[b'*', words @ b'1'..=b'9', b'\r', _] = bytes.first_chunk::<4>()? else { return None };
+    if !limits.authenticated || limits.bulk_bytes_max < 999 {
+        return None;
+    }
+    let mut at = 4;
+    for _ in b'0'..words {
+        // A whole word has six bytes at least: `$0`, two line ends.
+        let &[mark, a, b, c, d, _] = bytes.get(at..)?.first_chunk::<6>()?;
+        let (a, digit_b, digit_c) =
+            (a.wrapping_sub(b'0') as u32, b.wrapping_sub(b'0') as u32, c.wrapping_sub(b'0') as u32);
+        if mark != b'$' || a > 9 {
+            return None;
+        }
+        // A number of several digits does not begin with a zero.
+        let (len, head) = if b == b'\r' {
+            (a, 4)
+        } else if c == b'\r' && a > 0 && digit_b <= 9 {
+            (a * 10 + digit_b, 5)
+        } else if d == b'\r' && a > 0 && digit_b <= 9 && digit_c <= 9 {
+            (a * 100 + digit_b * 10 + digit_c, 6)
+        } else {
+            return None;
+        };
+        let start = at + head;
+        at = start + len as usize + 2;
+        if at > bytes.len() {
+            return None;
+        }
+        spans.push(Span { start: start as u32, len });
+    }
+    Some(at)
+}
+
+/// Goes on at the cursor as far as the bytes reach.
 fn advance(cursor: &mut Cursor, bytes: &[u8], spans: &mut Vec<Span>, limits: &ParseLimits) -> Parsed {
     match bytes.first() {
         None => Parsed::More { need: 0 },

@@ -28,12 +28,7 @@ impl<'a> RespWriter<'a> {
 
     #[inline]
     fn head(&mut self, mark: u8, n: u64) {
-        let out = &mut self.out.bytes;
-        if n < 10 {
-            out.extend_from_slice(&[mark, b'0' + n as u8, b'\r', b'\n']);
-        } else {
-            push_head(out, mark, n);
-        }
+        push_head(&mut self.out.bytes, mark, n);
     }
 
     #[inline]
@@ -55,14 +50,23 @@ impl<'a> RespWriter<'a> {
     }
 }
 
+/// `mark`, a number, a line end. Pieces of fixed length are stores, not calls.
+#[inline]
 fn push_head(out: &mut Vec<u8>, mark: u8, n: u64) {
-    let mut buffer = itoa::Buffer::new();
-    let digits = buffer.format(n).as_bytes();
-    let mut line = [0u8; 24];
-    line[0] = mark;
-    line[1..1 + digits.len()].copy_from_slice(digits);
-    line[1 + digits.len()..3 + digits.len()].copy_from_slice(b"\r\n");
-    out.extend_from_slice(&line[..3 + digits.len()]);
+    let digit = |n: u64| b'0' + (n % 10) as u8;
+    match n {
+        0..10 => out.extend_from_slice(&[mark, digit(n), b'\r', b'\n']),
+        10..100 => out.extend_from_slice(&[mark, digit(n / 10), digit(n), b'\r', b'\n']),
+        100..1000 => out.extend_from_slice(&[mark, digit(n / 100), digit(n / 10), digit(n), b'\r', b'\n']),
+        _ => push_long_head(out, mark, n),
+    }
+}
+
+#[inline(never)]
+fn push_long_head(out: &mut Vec<u8>, mark: u8, n: u64) {
+    out.push(mark);
+    out.extend_from_slice(itoa::Buffer::new().format(n).as_bytes());
+    out.extend_from_slice(b"\r\n");
 }
 
 impl Reply for RespWriter<'_> {
@@ -100,7 +104,6 @@ impl Reply for RespWriter<'_> {
     fn int(&mut self, n: i64) {
         let out = &mut self.out.bytes;
         match u64::try_from(n) {
-            Ok(n @ 0..10) => out.extend_from_slice(&[b':', b'0' + n as u8, b'\r', b'\n']),
             Ok(n) => push_head(out, b':', n),
             Err(_) => {
                 out.extend_from_slice(b":-");
@@ -195,5 +198,69 @@ impl Reply for RespWriter<'_> {
 
     fn line(&mut self, _: &str) {
         self.not_ours();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn drawn(proto: u8, draw: impl FnOnce(&mut RespWriter<'_>)) -> String {
+        let mut out = Out::new();
+        draw(&mut RespWriter::new(&mut out, proto));
+        String::from_utf8(out.to_vec()).expect("text").replace("\r\n", "|")
+    }
+
+    /// Source: the RESP specification; the forms of RESP2 are `networking.c`'s.
+    #[test]
+    fn replies_in_both_protocols() {
+        type Draw = fn(&mut RespWriter<'_>);
+        let cases: &[(Draw, &str, &str)] = &[
+            (|w| w.ok(), "+OK|", "+OK|"),
+            (|w| w.simple("QUEUED"), "+QUEUED|", "+QUEUED|"),
+            (|w| w.bulk(b""), "$0||", "$0||"),
+            (|w| w.bulk(b"hello"), "$5|hello|", "$5|hello|"),
+            (|w| w.bulk(&[b'x'; 12]), "$12|xxxxxxxxxxxx|", "$12|xxxxxxxxxxxx|"),
+            (|w| w.int(0), ":0|", ":0|"),
+            (|w| w.int(-1), ":-1|", ":-1|"),
+            (|w| w.int(1000), ":1000|", ":1000|"),
+            (|w| w.int(i64::MIN), ":-9223372036854775808|", ":-9223372036854775808|"),
+            (|w| w.null(), "$-1|", "_|"),
+            (|w| w.null_array(), "*-1|", "_|"),
+            (|w| w.array(3), "*3|", "*3|"),
+            (|w| w.array(12345), "*12345|", "*12345|"),
+            (|w| w.map(7), "*14|", "%7|"),
+            (|w| w.set(2), "*2|", "~2|"),
+            (|w| w.push(2), "*2|", ">2|"),
+            (|w| w.double(1.5), "$3|1.5|", ",1.5|"),
+            (|w| w.double(f64::INFINITY), "$3|inf|", ",inf|"),
+            (|w| w.boolean(true), ":1|", "#t|"),
+            (|w| w.boolean(false), ":0|", "#f|"),
+            (|w| w.big_number("-123"), "$4|-123|", "(-123|"),
+            (|w| w.verbatim("txt", b"ab"), "$2|ab|", "=6|txt:ab|"),
+            (|w| w.fault(&Fault::Syntax), "-ERR syntax error|", "-ERR syntax error|"),
+            (|w| w.fault(&Fault::err("a\r\nb")), "-ERR a  b|", "-ERR a  b|"),
+        ];
+        for (i, (draw, two, three)) in cases.iter().enumerate() {
+            assert_eq!((drawn(2, draw), drawn(3, draw)), (two.to_string(), three.to_string()), "case {i}");
+        }
+    }
+
+    #[test]
+    fn heads_of_every_length() {
+        for n in (0..1100).chain([9999, 10_000, 123_456, 536_870_912]) {
+            assert_eq!(drawn(2, |w| w.array(n)), format!("*{n}|"));
+            assert_eq!(drawn(2, |w| w.int(-(n as i64))), format!(":{}|", -(n as i64)));
+        }
+    }
+
+    #[test]
+    fn large_values_are_lent_and_small_ones_copied() {
+        for (len, lent) in [(SHARED_VALUE_BYTES_MIN - 1, 0), (SHARED_VALUE_BYTES_MIN, 1)] {
+            let mut out = Out::new();
+            RespWriter::new(&mut out, 2).shared(Bytes::from(vec![b'x'; len]));
+            assert_eq!(out.shared.len(), lent);
+            assert_eq!(out.to_vec(), format!("${len}\r\n{}\r\n", "x".repeat(len)).into_bytes());
+        }
     }
 }
