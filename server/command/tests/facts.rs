@@ -34,12 +34,10 @@ fn facts(value: Value) -> Value {
     for i in 1..all.len() {
         match all[i - 1..=i] {
             [ref key, ref mut sentence] if text(key).is_some_and(|k| SENTENCES.contains(&k)) => *sentence = Value::Nil,
-            [ref key, ref mut history] if text(key) == Some("history") => {
-                if let Value::Array(changes) = history {
-                    for change in changes {
-                        if let Value::Array(pair) = change {
-                            pair[1] = Value::Nil;
-                        }
+            [ref key, Value::Array(ref mut changes)] if text(key) == Some("history") => {
+                for change in changes {
+                    if let Value::Array(pair) = change {
+                        pair[1] = Value::Nil;
                     }
                 }
             }
