@@ -7,7 +7,7 @@ mod look;
 mod rows;
 
 pub use expire::{expire, expireat, expiretime, persist, pexpire, pexpireat, pexpiretime, pttl, ttl};
-pub use look::{memory_usage, object_encoding, object_freq, object_idletime, object_refcount, type_of};
+pub use look::{encoding_name, memory_usage, object_encoding, object_freq, object_idletime, object_refcount, type_of};
 pub use rows::{GENERIC, OBJECT};
 
 use crate::context::Ctx;

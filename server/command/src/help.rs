@@ -169,3 +169,24 @@ const SLOWLOG: &[Entry] = &[
     ("LEN", &["How many entries there are."]),
     ("RESET", &["Empty the log."]),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::table::rows;
+
+    #[test]
+    fn every_container_tells_all_of_its_subcommands() {
+        for row in rows().filter(|row| !row.subs.is_empty()) {
+            for sub in row.subs.iter().filter(|sub| sub.sub_name() != "help") {
+                let name = sub.sub_name().to_ascii_uppercase();
+                let told = entries(row.name).iter().any(|(usage, _)| usage.split(' ').next() == Some(&name));
+                assert!(told, "{} HELP is silent about {name}", row.name);
+            }
+            for (usage, _) in entries(row.name).iter().filter(|(usage, _)| !usage.starts_with('(')) {
+                let word = usage.split(' ').next().unwrap_or_default();
+                assert!(crate::table::find_sub(row, word.as_bytes()).is_some(), "{} has no {word}", row.name);
+            }
+        }
+    }
+}

@@ -259,3 +259,103 @@ fn all_engines_answer_alike() {
         }
     }
 }
+
+/// Words of any kind after every verb there is: nothing trips, one store and three shards say the same.
+#[test]
+fn no_words_trip_a_handler() {
+    const WORDS: &[&str] = &[
+        "",
+        "a",
+        "b",
+        "{x}a",
+        "0",
+        "1",
+        "-1",
+        "16",
+        "99999999999",
+        "9223372036854775807",
+        "-9223372036854775808",
+        "1e4932",
+        "-1e4932",
+        "nan",
+        "inf",
+        "NX",
+        "XX",
+        "GT",
+        "LT",
+        "GET",
+        "EX",
+        "PX",
+        "EXAT",
+        "PXAT",
+        "KEEPTTL",
+        "PERSIST",
+        "DB",
+        "REPLACE",
+        "LEN",
+        "IDX",
+        "MINMATCHLEN",
+        "WITHMATCHLEN",
+        "SAMPLES",
+        "FILTERBY",
+        "PATTERN",
+        "ACLCAT",
+        "MODULE",
+        "*[a-",
+        "\\",
+        "encoding",
+        "usage",
+        "get",
+        "object",
+        "set",
+        "mset",
+        "config|get",
+        "|",
+        "help",
+        "\0",
+        "\r\n",
+        "4095",
+        "4096",
+        "1790000000124",
+        "1790000000",
+    ];
+    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
+    let seed = number("TORC_SEED").unwrap_or(0x70_72_63);
+    println!("TORC_SEED={seed}");
+    let mut random = Random(seed);
+    let verbs: Vec<&str> = command::table::commands().map(|row| row.name).collect();
+    let mut engines = [Handlers::new(1), Handlers::new(3)];
+    let mut answered = 0;
+    for _ in 0..number("TORC_ASKS").unwrap_or(60_000) / 300 {
+        for engine in &mut engines {
+            engine.reset().expect("empty stores");
+            engine.open("", Dialect::Resp, 3).expect("a connection");
+            let limit = ["CONFIG", "SET", "proto-max-bulk-len", "4096"].map(|w| w.as_bytes().to_vec());
+            answer(engine, &limit);
+        }
+        for _ in 0..300 {
+            let mut words: Vec<Vec<u8>> = vec![random.pick(&verbs).as_bytes().to_vec()];
+            for _ in 0..random.below(7) {
+                words.push(match random.below(9) {
+                    0 => (0..random.below(80)).map(|_| random.next() as u8).collect(),
+                    _ => random.pick(WORDS).as_bytes().to_vec(),
+                });
+            }
+            let [one, three] = &mut engines;
+            if one.send("", Ask::Words(&words)).is_err() {
+                continue;
+            }
+            answered += 1;
+            three.send("", Ask::Words(&words)).expect("as the other did");
+            let (one, three) = (one.receive("", 0), three.receive("", 0));
+            // What each of several stores holds is summed or shared out: sizes differ, nothing else.
+            if words[0] != b"memory" {
+                assert_eq!(one, three, "TORC_SEED={seed}: {words:?}");
+            }
+            let Received::Bytes(bytes) = one else { panic!("no reply to {words:?}") };
+            let (_, used) = Value::decode(&bytes).expect("a reply").expect("a whole reply");
+            assert_eq!(used, bytes.len(), "exactly one reply: {words:?}");
+        }
+    }
+    assert!(answered > 0);
+}
