@@ -110,14 +110,15 @@ fn class(pattern: &[u8], mut p: usize, byte: u8, nocase: bool) -> (bool, usize) 
             found |= pattern[p + 1] == byte;
             p += 2;
         } else if p + 2 < end && pattern[p + 1] == b'-' {
-            let (mut low, mut high, mut byte) = (order(pattern[p]), order(pattern[p + 2]), byte);
-            if low > high {
-                std::mem::swap(&mut low, &mut high);
-            }
-            if nocase {
-                (low, high, byte) = (lower(low), lower(high), byte.to_ascii_lowercase());
-            }
-            found |= (low..=high).contains(&order(byte));
+            // Redis orders the ends first, as C's `char`, which has a sign on x86-64; then, where case is not to count, each
+            // goes through glibc's `tolower`, which takes the sign off (and keeps -1, its end of file).
+            let (low, high) = (pattern[p] as i8, pattern[p + 2] as i8);
+            let place = |b: i8| match b {
+                -1 => -1,
+                _ if nocase => (b as u8).to_ascii_lowercase() as i32,
+                _ => b as i32,
+            };
+            found |= (place(low.min(high))..=place(low.max(high))).contains(&place(byte as i8));
             p += 3;
         } else {
             found |= same(pattern[p], byte, nocase);
@@ -125,15 +126,6 @@ fn class(pattern: &[u8], mut p: usize, byte: u8, nocase: bool) -> (bool, usize) 
         }
     }
     (found != negated, (p + 1).min(end))
-}
-
-/// Redis compares the ends of a range as C's `char`, which has a sign on x86-64 and is what its users see.
-fn order(byte: u8) -> i8 {
-    byte as i8
-}
-
-fn lower(byte: i8) -> i8 {
-    (byte as u8).to_ascii_lowercase() as i8
 }
 
 fn same(a: u8, b: u8, nocase: bool) -> bool {
@@ -170,7 +162,9 @@ mod tests {
                         [a, b'-', b, r @ ..] => {
                             let (a, b) = ((*a as i8).min(*b as i8), (*a as i8).max(*b as i8));
                             for c in 0..=255u8 {
-                                let low = |x: i8| if nocase { (x as u8).to_ascii_lowercase() as i8 } else { x };
+                                let low = |x: i8| {
+                                    if nocase && x != -1 { (x as u8).to_ascii_lowercase() as i32 } else { x as i32 }
+                                };
                                 if low(a) <= low(c as i8) && low(c as i8) <= low(b) {
                                     members.push(c);
                                 }
@@ -240,7 +234,9 @@ mod tests {
             ("[a-]", "_", false, true), // From ']' to 'a', and no end: the class is the pattern's last part.
             ("HeL*", "hello", true, true),
             ("[H-Z]*", "hello", true, true),
-            ("[Z-a]", "z", true, false), // 'z'..'a' once both are lowered.
+            ("[Z-a]", "z", true, false),      // 'z'..'a' once both are lowered.
+            ("[\u{e9}-z]", "a", false, true), // Bytes above 127 are negative.
+            ("[\u{e9}-z]", "a", true, false), // Unless case is not to count.
             ("user:*:name", "user:1:2:name", false, true),
             ("user:*:name", "user:1:2:named", false, false),
         ] {
