@@ -461,7 +461,7 @@ mod tests {
 
     #[test]
     fn classes_waste_little_and_rise() {
-        for bytes in 1..=BLOCK_BYTES_MAX {
+        for bytes in (1..=BLOCK_BYTES_MAX).step_by(if cfg!(miri) { 61 } else { 1 }) {
             let class = class_of(bytes);
             let size = class_bytes(class);
             assert!(size >= bytes && size.is_multiple_of(8), "{bytes} got {size}");
@@ -490,8 +490,8 @@ mod tests {
                 assert!(slice.iter().all(|&b| b == byte), "seed {seed}: a block of {bytes} bytes changed");
             };
             let size = |rng: &mut crate::rng::Rng| match rng.below(10) {
-                0 => 1 + rng.below(40_000),
-                1 | 2 => 1 + rng.below(3000),
+                0 => 1 + rng.below(if cfg!(miri) { 400 } else { 40_000 }),
+                1 | 2 => 1 + rng.below(if cfg!(miri) { 200 } else { 3000 }),
                 _ => 1 + rng.below(120),
             } as usize;
             for step in 0..if cfg!(miri) { 300 } else { 20_000 } {
@@ -518,11 +518,9 @@ mod tests {
                         unsafe { heap.give(block, bytes) };
                     }
                 }
-                assert_eq!(
-                    heap.used(),
-                    live.iter().map(|l| usable(l.1)).sum::<usize>() * usize::from(step % 97 == 0)
-                        + if step % 97 == 0 { 0 } else { heap.used() }
-                );
+                if step % 97 == 0 {
+                    assert_eq!(heap.used(), live.iter().map(|l| usable(l.1)).sum::<usize>(), "seed {seed}");
+                }
             }
             for (block, bytes, byte) in live {
                 check(&(block, bytes, byte), usize::MAX);

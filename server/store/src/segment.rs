@@ -9,8 +9,8 @@
 //! head: capacity 32 │ length 32    slot 0 … slot homes-1 │ pad … empty
 //! ```
 //!
-//! Sizes are the heap's classes, about 6 % apart, so a segment is rebuilt often, in a microsecond, and is always 80 to 90 %
-//! full. (Ordered linear probing: Amble and Knuth, 1974.)
+//! Sizes are the heap's classes, at most 6 % apart, so a segment is rebuilt often, in a microsecond, and is always more than
+//! 80 % full. (Ordered linear probing: Amble and Knuth, 1974.)
 
 use crate::entry::{Mut, Owned, Ref};
 use crate::heap::{self, Heap};
@@ -161,6 +161,7 @@ impl Size {
         (self.slots + 1) * 8
     }
 
+    #[inline]
     fn home(self, tag: u16) -> usize {
         (tag as usize * self.homes) >> 16
     }
@@ -247,7 +248,7 @@ impl Segment {
 
     #[inline]
     fn set_raw(self, at: usize, slot: u64) {
-        debug_assert!(at + 1 < self.size().slots);
+        debug_assert!(at < self.size().slots);
         // SAFETY: `at` is within the slots, as in `raw`.
         unsafe { self.at.add(1 + at).write(slot) }
     }
@@ -377,32 +378,56 @@ impl Segment {
         slot.into_owned()
     }
 
+    /// All slots that are not empty, in order, into `out`.
+    pub fn collect(self, out: &mut Vec<Slot>) {
+        let slots = self.size().slots;
+        out.clear();
+        out.resize(slots, Slot(0));
+        // Without a branch on what is a gap: where they are cannot be predicted.
+        let mut len = 0;
+        for at in 0..slots {
+            let raw = self.raw(at);
+            out[len] = Slot(raw);
+            len += usize::from(raw != 0);
+        }
+        out.truncate(len);
+    }
+
     /// A new segment of at least `size` with these slots, which are sorted by tag. Larger if they crowd.
     pub fn build(heap: &mut Heap, mut size: Size, depth: u32, slots: &[Slot]) -> Segment {
-        let mut tries = 0;
-        loop {
-            let needed = places(size, slots).last().map_or(1, |last| last + 2);
-            if needed <= size.slots {
-                break;
+        for tries in 1.. {
+            let segment = Segment::empty(heap, size, depth);
+            let last = size.slots - 1;
+            let mut free = 0;
+            for slot in slots {
+                let place = size.home(slot.tag()).max(free);
+                free = place + 1;
+                // Beyond the end means that this size will not do.
+                segment.set_raw(place.min(last), slot.0);
             }
-            tries += 1;
+            if free <= last {
+                segment.set_len(slots.len());
+                return segment;
+            }
+            segment.free(heap);
             size = match tries {
-                0..4 => size.next(),
+                1..4 => size.next(),
                 // Many equal tags, which no number of homes spreads: a pad that is long enough.
-                _ => Size { homes: size.homes, ..Size::of(needed) },
+                _ => Size { homes: size.homes, ..Size::of(free + 1) },
             };
         }
+        unreachable!("the last size tried holds all")
+    }
+
+    /// A new segment without an entry.
+    fn empty(heap: &mut Heap, size: Size, depth: u32) -> Segment {
         let at = heap.take(size.bytes()).cast::<u64>();
-        let segment = Segment { at, homes: size.homes as u32, depth: depth as u8 };
         // SAFETY: the block has room for the head and all slots.
         unsafe {
-            at.write((size.slots as u64) << 32 | slots.len() as u64);
+            at.write((size.slots as u64) << 32);
             at.add(1).write_bytes(0, size.slots);
         }
-        for (place, slot) in places(size, slots).zip(slots) {
-            segment.set_raw(place, slot.0);
-        }
-        segment
+        Segment { at, homes: size.homes as u32, depth: depth as u8 }
     }
 
     /// The empty segment, which takes no memory.
@@ -443,14 +468,4 @@ impl Segment {
         }
         assert_eq!(len, self.len(), "length of a segment");
     }
-}
-
-/// Where sorted slots come to stand.
-fn places(size: Size, slots: &[Slot]) -> impl Iterator<Item = usize> {
-    let mut free = 0;
-    slots.iter().map(move |slot| {
-        let place = size.home(slot.tag()).max(free);
-        free = place + 1;
-        place
-    })
 }

@@ -214,7 +214,7 @@ impl Table {
                     return Spot { index: index as u32, at: at as u32 };
                 }
             } else {
-                grown = Size::right(len + 1 + len / 64);
+                grown = Size::right(len + 1 + len / 24);
             }
             self.resize(ground, index, grown);
         }
@@ -257,8 +257,7 @@ impl Table {
     #[cold]
     fn resize(&mut self, ground: &mut Ground, index: usize, size: Size) {
         let old = self.segment(index);
-        ground.scratch.clear();
-        ground.scratch.extend(old.iter().map(|(_, slot)| slot));
+        old.collect(&mut ground.scratch);
         let new = Segment::build(&mut ground.heap, size, old.depth(), &ground.scratch);
         self.replace(ground, self.start(index), &[old], &[new]);
     }
@@ -293,8 +292,8 @@ impl Table {
             self.deepest = 0;
         }
         let slots = &mut ground.scratch;
-        slots.clear();
-        slots.extend(segment.iter().map(|(_, slot)| slot));
+        segment.collect(slots);
+        let border = slots.partition_point(|slot| slot.tag() < 0x8000);
         for i in 0..slots.len() {
             if let Some(ahead) = slots.get(i + AHEAD) {
                 ahead.prefetch();
@@ -303,7 +302,6 @@ impl Table {
             let hash = ground.keyed.hash(unsafe { slots[i].entry() }.key());
             slots[i] = slots[i].with_tag((hash << depth >> 48) as u16);
         }
-        let border = slots.len() - slots_from_half(segment);
         let (left, right) = slots.split_at_mut(border);
         // Sorted by the old tag already: only what shared one can be out of order.
         left.sort_by_key(|slot| slot.tag());
@@ -434,8 +432,7 @@ impl Table {
             }
             // SAFETY: as in `segment`: a word in the directory names a live segment.
             let segment = unsafe { word.segment() };
-            ground.scratch.clear();
-            ground.scratch.extend(segment.iter().map(|(_, slot)| slot));
+            segment.collect(&mut ground.scratch);
             for (i, slot) in ground.scratch.iter().enumerate() {
                 if let Some(ahead) = ground.scratch.get(i + AHEAD) {
                     ahead.prefetch();
@@ -480,11 +477,6 @@ impl Table {
         assert_eq!(len, self.len, "entries of a table");
         assert_eq!(deepest, self.deepest, "segments of the directory's depth");
     }
-}
-
-/// Entries of the upper half of a segment's hashes.
-fn slots_from_half(segment: Segment) -> usize {
-    segment.iter().filter(|(_, slot)| slot.tag() >= 0x8000).count()
 }
 
 /// A segment of the right size, none for no slots.

@@ -20,7 +20,8 @@ fn a_small_entry_takes_what_its_parts_take() {
     let key = [b'k'; 16];
     let mut last = 0;
     // header, key and value; then each option as it is first used.
-    let steps: [(&str, usize, &dyn Fn(&mut Store)); 4] = [
+    type Step<'a> = (&'static str, usize, &'a dyn Fn(&mut Store));
+    let steps: [Step<'_>; 4] = [
         ("bare", 8 + 16 + 32, &|s| s.cell(DB, &key, 0).put(&[1; 32], Put::default())),
         ("flags", 4, &|s| s.cell(DB, &key, 0).set_flags(9)),
         ("deadline", 12, &|s| s.cell(DB, &key, 0).set_deadline(Some(99))),
@@ -81,7 +82,8 @@ fn appending_to_a_large_value_costs_the_suffix() {
 
 #[test]
 fn a_value_that_a_reply_holds_is_not_changed_under_it() {
-    let edits: [(&str, fn(&mut Store)); 6] = [
+    type Edit = (&'static str, fn(&mut Store));
+    let edits: [Edit; 6] = [
         ("append", |s| {
             s.cell(DB, b"k", 0).append(b"tail", Encoding::Raw);
         }),
