@@ -13,8 +13,8 @@ pub const MEMCACHE_KEY_BYTES_MAX: usize = 250;
 /// memcached: a command line without an end longer than this is "line too long"-like abuse and closes the connection,
 /// unless it is a `get` or `gets` of many keys.
 pub const MEMCACHE_LINE_BYTES_MAX: usize = 2048;
-/// A multi-get line of memcached's may be longer: this much.
-pub const MEMCACHE_GET_LINE_BYTES_MAX: usize = 64 * 1024;
+/// A multi-get line may be longer (memcached has no bound there): about 16,000 of the longest keys.
+pub const MEMCACHE_GET_LINE_BYTES_MAX: usize = 4 << 20;
 /// Values from this size on are kept in an allocation of their own, lent to replies without a copy.
 pub const SHARED_VALUE_BYTES_MIN: usize = 16 * 1024;
 /// No command may hold a shard longer than about this.

@@ -28,6 +28,8 @@ pub enum Record<'a, M> {
         origin: Origin,
         manner: Manner,
         row: u16,
+        /// Its transaction number if it has to wait; 0: it has one key and needs none.
+        tx: u64,
         args: Args<'a>,
     },
     /// The reply to an ask. Offsets of `shared` count from `base` before the first byte of `bytes`.
@@ -60,15 +62,18 @@ impl<M> Batch<M> {
         }
     }
 
-    pub fn ask(&mut self, origin: Origin, manner: Manner, row: u16, args: Args<'_>) {
+    pub fn ask(&mut self, origin: Origin, manner: Manner, row: u16, tx: u64, args: Args<'_>) {
         let bytes = &mut self.out.bytes;
         bytes.reserve(64 + args.bytes_len() + 4 * args.len());
         bytes.push(ASK);
         push_origin(bytes, origin);
-        let flags = manner.no_touch as u8 | (manner.silent as u8) << 1;
+        let flags = manner.no_touch as u8 | (manner.silent as u8) << 1 | ((tx != 0) as u8) << 2;
         bytes.extend_from_slice(&[manner.dialect as u8, flags]);
         bytes.extend_from_slice(&manner.db.0.to_le_bytes());
         bytes.extend_from_slice(&row.to_le_bytes());
+        if tx != 0 {
+            bytes.extend_from_slice(&tx.to_le_bytes());
+        }
         bytes.extend_from_slice(&(args.len() as u32).to_le_bytes());
         for word in args.iter() {
             bytes.extend_from_slice(&(word.len() as u32).to_le_bytes());
@@ -143,6 +148,7 @@ impl<M> Reading<'_, M> {
         let db = DbId(r.u16());
         let manner = Manner { dialect, db, no_touch: flags & 1 != 0, silent: flags & 2 != 0 };
         let row = r.u16();
+        let tx = if flags & 4 != 0 { u64::from_le_bytes(r.take()) } else { 0 };
         let words = r.u32();
         self.spans.clear();
         for _ in 0..words {
@@ -151,7 +157,7 @@ impl<M> Reading<'_, M> {
             r.at += len as usize;
         }
         self.at = r.at;
-        Some(Record::Ask { origin, manner, row, args: Args::new(&self.out.bytes, &self.spans) })
+        Some(Record::Ask { origin, manner, row, tx, args: Args::new(&self.out.bytes, &self.spans) })
     }
 }
 
@@ -205,15 +211,15 @@ mod tests {
             out.extend(b"!");
         });
         batch.mail("one");
-        batch.ask(origin, manner, 300, words.args());
+        batch.ask(origin, manner, 300, 7 << 40, words.args());
         batch.reply(origin, |_| {});
         batch.mail("two");
         let mut seen = vec![];
         let mut reading = batch.read();
         while let Some(record) = reading.next() {
             seen.push(match record {
-                Record::Ask { origin: o, manner: m, row, args } => {
-                    assert_eq!((o, m), (origin, manner));
+                Record::Ask { origin: o, manner: m, row, tx, args } => {
+                    assert_eq!((o, m, tx), (origin, manner, 7 << 40));
                     format!("ask {row} {args:?}")
                 }
                 Record::Reply { bytes, shared, base, .. } => {

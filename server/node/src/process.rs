@@ -1,14 +1,15 @@
 //! Room: process. What all shards of one process share: settings, counters of numbers that must be unique, who is paused.
 //! Nothing of it is on the way of an ask but one load of the settings' generation a turn. Touches: config, log.
 
-use crate::config::{BufferLimit, ClientClass, Guard, IdleSpin, Policy, Settings};
+use crate::config::{BufferLimit, ClientClass, Endpoint, Guard, IdleSpin, Policy, Settings};
 use crate::log::Log;
 use crate::session::Peer;
 use base::ShardId;
 use command::context::Limits;
 use command::row::Flag;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard};
+use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard, OnceLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// What CLIENT PAUSE stops.
@@ -65,6 +66,16 @@ pub struct Process {
     /// 0: run. 1: stop gracefully.
     stopping: AtomicU8,
     pub deadlines_stopped: AtomicBool,
+    /// The file that CONFIG REWRITE rewrites; unset when the process was started without one.
+    pub config_file: OnceLock<PathBuf>,
+    /// The replication id: a history of writes by 40 hex digits.
+    replid: Mutex<String>,
+    /// Bytes in use when the shards had just begun; 0: not yet.
+    startup: AtomicUsize,
+    /// DEBUG SLEEP: no session goes on before this, `up_us`.
+    frozen_until_us: AtomicU64,
+    /// memcached's `flush_all` with a delay: when, Unix ms; 0: none is pending.
+    flush_due_ms: AtomicU64,
 }
 
 /// The settings that shards read on the way of an ask, and what follows from them.
@@ -114,6 +125,11 @@ impl Process {
             peak: AtomicUsize::new(0),
             stopping: AtomicU8::new(0),
             deadlines_stopped: AtomicBool::new(false),
+            config_file: OnceLock::new(),
+            replid: Mutex::new(random_id()),
+            startup: AtomicUsize::new(0),
+            frozen_until_us: AtomicU64::new(0),
+            flush_due_ms: AtomicU64::new(0),
         }
     }
 
@@ -197,6 +213,57 @@ impl Process {
     pub fn report(&self, shard: ShardId, store_bytes: usize) {
         self.lines[shard.index()].store_bytes.store(store_bytes, Ordering::Relaxed);
         self.peak_memory();
+        // The first report comes before the first ask: what is in use by then is what an empty server needs.
+        if self.startup.load(Ordering::Relaxed) == 0 {
+            let _ = self.startup.compare_exchange(0, self.used_memory().max(1), Ordering::Relaxed, Ordering::Relaxed);
+        }
+    }
+
+    /// Bytes in use before there was any data.
+    pub fn startup_memory(&self) -> usize {
+        self.startup.load(Ordering::Relaxed)
+    }
+
+    // The replication id.
+
+    pub fn replid(&self) -> String {
+        self.replid.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).clone()
+    }
+
+    /// DEBUG CHANGE-REPL-ID: the history of writes begins anew.
+    pub fn renew_replid(&self) {
+        *self.replid.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = random_id();
+    }
+
+    // DEBUG SLEEP.
+
+    /// Nobody is served until `until_us` (`up_us`).
+    pub fn freeze(&self, until_us: u64) {
+        self.frozen_until_us.fetch_max(until_us, Ordering::Relaxed);
+    }
+
+    #[inline]
+    pub fn frozen_until_us(&self) -> u64 {
+        self.frozen_until_us.load(Ordering::Relaxed)
+    }
+
+    // memcached's `flush_all` with a delay. A later one takes the place of an earlier.
+
+    /// `due_ms` 0: none is pending any more.
+    pub fn plan_flush(&self, due_ms: u64) {
+        self.flush_due_ms.store(due_ms, Ordering::Relaxed);
+    }
+
+    pub fn flush_due_ms(&self) -> Option<u64> {
+        Some(self.flush_due_ms.load(Ordering::Relaxed)).filter(|&ms| ms > 0)
+    }
+
+    /// True once for each planned flush whose time has come.
+    pub fn take_flush(&self, now_ms: u64) -> bool {
+        let due = self.flush_due_ms.load(Ordering::Relaxed);
+        due > 0
+            && due <= now_ms
+            && self.flush_due_ms.compare_exchange(due, 0, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 
     fn store_bytes_of_others(&self, shard: ShardId) -> usize {
@@ -256,7 +323,16 @@ impl Process {
 
     /// Where a shard's own port is, as clients are told: the announced address, or the one they came to.
     pub fn announced(&self, shard: ShardId, peer: &Peer) -> String {
-        let (host, port) = self.announced_node(shard, peer);
+        let (ip, port) = self.announced_node(shard, peer);
+        let config = self.config();
+        let hostname = &config.cluster_announce_hostname;
+        let host = match config.cluster_preferred_endpoint_type {
+            Endpoint::Ip => &ip,
+            Endpoint::Hostname if hostname.is_empty() => "?",
+            Endpoint::Hostname => hostname,
+            // Clients go to the host they know already.
+            Endpoint::Unknown => "",
+        };
         format!("{host}:{port}")
     }
 
@@ -326,6 +402,14 @@ impl Live {
             flush_disabled: s.memcached_flush_disabled,
         }
     }
+}
+
+/// 40 random hex digits.
+pub fn random_id() -> String {
+    use std::hash::{BuildHasher, Hasher};
+    // Each state is keyed from the system's random source: names, not secrets.
+    let word = || std::collections::hash_map::RandomState::new().build_hasher().finish();
+    format!("{:016x}{:016x}{:08x}", word(), word(), word() as u32)
 }
 
 /// Seconds since 1970.

@@ -1,35 +1,47 @@
 //! Room: start. From settings to running shards, and back to an exit code. Touches: everything below.
 
 use crate::clock::HostClock;
-use crate::config::Settings;
+use crate::config::banner::Banner;
+use crate::config::cli::{self as config, Told};
+use crate::config::load::Loaded;
+use crate::config::{Settings, Supervised};
 use crate::engine::{Engine, Mail};
 use crate::io::listen::{self, Listener};
 use crate::io::ring::{Ring, explain};
-use crate::log::Log;
+use crate::host::{self, Host};
+use crate::log::{Log, Target};
 use crate::mailbox;
-use crate::process::{Facts, Process};
+use crate::process::{Facts, Process, unix_s};
 use crate::session::Door;
 use crate::turn::Turn;
 use base::ShardId;
 use glommio::{LocalExecutorBuilder, Placement};
 use std::net::{SocketAddr, ToSocketAddrs};
+use std::os::fd::AsRawFd;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicI32;
 use std::sync::mpsc;
+use std::time::Duration;
 
 /// A server that runs until it is told to stop.
 pub struct Server {
     pub process: Arc<Process>,
     threads: Vec<std::thread::JoinHandle<()>>,
     unix_paths: Vec<String>,
+    /// What is listened on, beside Unix sockets.
+    pub addresses: Vec<SocketAddr>,
 }
 
+type Listening = (Vec<Vec<Listener>>, Vec<SocketAddr>);
+
 /// Opens every listening socket that the settings ask for: `[shard] -> listeners`.
-fn open_listeners(settings: &Settings, shards: usize, log: &Log) -> Result<Vec<Vec<Listener>>, String> {
+fn open_listeners(settings: &Settings, shards: usize, log: &Log) -> Result<Listening, String> {
     let mut all: Vec<Vec<Listener>> = (0..shards).map(|_| Vec::new()).collect();
     let backlog = settings.tcp_backlog;
     let doors = [(settings.port, Door::Resp), (settings.memcached_port, Door::Memcache)];
     let mut open = 0;
+    let mut addresses = Vec::new();
     let mut wanted = 0;
     for bind in settings.bind_addresses() {
         let resolve = |port: u16| -> Result<SocketAddr, String> {
@@ -52,6 +64,7 @@ fn open_listeners(settings: &Settings, shards: usize, log: &Log) -> Result<Vec<V
             match listeners {
                 Ok(listeners) => {
                     open += 1;
+                    addresses.push(addr);
                     listeners.into_iter().for_each(|(i, l)| all[i].push(l));
                 }
                 // As Redis: an optional address that this host does not have, or a family it does not speak, is passed over.
@@ -76,7 +89,7 @@ fn open_listeners(settings: &Settings, shards: usize, log: &Log) -> Result<Vec<V
             _ => "No address could be listened on".into(),
         });
     }
-    Ok(all)
+    Ok((all, addresses))
 }
 
 fn plain(e: &std::io::Error) -> String {
@@ -89,12 +102,15 @@ fn plain(e: &std::io::Error) -> String {
 
 impl Server {
     /// Starts shards on `cores`, one each. Errors are ready to be shown.
-    pub fn start(settings: Settings, facts: Facts, log: Log) -> Result<Server, String> {
+    pub fn start(settings: Settings, file: Option<PathBuf>, facts: Facts, log: Log) -> Result<Server, String> {
         let shards = facts.cores.len();
-        let listeners = open_listeners(&settings, shards, &log)?;
+        let (listeners, addresses) = open_listeners(&settings, shards, &log)?;
         let unix_paths = listeners.iter().flatten().filter_map(|l| l.path.clone()).collect();
         let cores = facts.cores.clone();
         let process = Arc::new(Process::new(shards, facts, settings, log, crate::memory::held));
+        if let Some(file) = file {
+            process.config_file.set(file).expect("the process is new");
+        }
         let rings = Arc::new((0..shards).map(|_| AtomicI32::new(-1)).collect::<Vec<_>>());
         let clock = HostClock::calibrated();
         let (ready, is_ready) = mpsc::channel::<Result<(), String>>();
@@ -127,7 +143,7 @@ impl Server {
         for _ in 0..shards {
             is_ready.recv().unwrap_or_else(|_| Err("A shard ended before it began".into()))?;
         }
-        Ok(Server { process, threads, unix_paths })
+        Ok(Server { process, threads, unix_paths, addresses })
     }
 
     /// Waits until every shard has ended.
@@ -157,38 +173,200 @@ fn seed() -> u64 {
     std::collections::hash_map::RandomState::new().build_hasher().finish()
 }
 
+/// Descriptors that are not clients': listeners, rings, files, glommio's.
+const DESCRIPTORS_RESERVED: u32 = 128;
+
 /// `torc`: the exit code.
 pub fn main() -> i32 {
-    let mut settings = Settings::default();
-    let words: Vec<String> = std::env::args().skip(1).collect();
-    for pair in words.chunks(2) {
-        let name = pair[0].trim_start_matches("--");
-        let found = crate::config::row::find(name.as_bytes()).expect("known");
-        found.row.set(&mut settings, &[pair[1].clone().into_bytes()], crate::config::row::How::Start { first: true }).map_err(|_| ()).expect("good");
+    match run() {
+        Ok(()) => 0,
+        Err(error) => {
+            eprintln!("{error}");
+            1
+        }
     }
-    let log = Log::in_memory(crate::log::Level::Notice);
-    let usable: Vec<usize> = core_affinity::get_core_ids().unwrap_or_default().iter().map(|c| c.id).collect();
-    let shards = if settings.shards > 0 { settings.shards as usize } else { usable.len() };
+}
+
+fn run() -> Result<(), String> {
+    let folder = std::env::current_dir().map_err(|e| format!("The working directory cannot be read: {e}"))?;
+    let told = config::read(std::env::args_os().skip(1), &mut std::io::stdin(), &folder, host::is_root())?;
+    let loaded = match told {
+        Told::Say(text) => {
+            print!("{text}");
+            return Ok(());
+        }
+        Told::Run(loaded) => loaded,
+    };
+    let Loaded { mut settings, file, warnings } = *loaded;
+    std::env::set_current_dir(&settings.dir).map_err(|e| format!("Can't enter dir {}: {e}", settings.dir))?;
+    if settings.daemonize {
+        daemonize()?;
+    }
+    let target = if settings.logfile.is_empty() { Target::Stderr } else { Target::File(settings.logfile.clone().into()) };
+    let log = Log::new(settings.loglevel, target).map_err(|e| e.to_string())?;
+    warnings.iter().for_each(|w| log.warning(w));
+
+    let host = Host::read();
+    if let Some(objection) = host.io_uring_objection() {
+        return Err(objection);
+    }
+    let cores = host.assign_cores(settings.shards, &settings.cpus, settings.force_shards)?;
+    let clients = host::make_room_for_clients(settings.maxclients, DESCRIPTORS_RESERVED + 16 * cores.len() as u32)?;
+    settings.maxclients = clients.max;
+    clients.warning.iter().for_each(|w| log.warning(w));
+    clients.notice.iter().for_each(|n| log.notice(n));
+    if let Some(warning) = host.backlog_warning(settings.tcp_backlog) {
+        log.warning(warning);
+    }
+    let signals = Signals::block()?;
     let facts = Facts {
-        run_id: "0".repeat(40),
-        node_id: "0".repeat(40),
-        started_unix_s: crate::process::unix_s(),
-        kernel: String::new(),
-        total_memory: 0,
-        executable: String::new(),
-        cores: (0..shards).map(|i| usable[i % usable.len()]).collect(),
+        run_id: random_hex(40),
+        node_id: random_hex(40),
+        started_unix_s: unix_s(),
+        kernel: host.kernel.clone(),
+        total_memory: host.usable_memory(),
+        executable: std::env::current_exe().map(|p| p.display().to_string()).unwrap_or_default(),
+        cores: cores.iter().map(|&c| c as usize).collect(),
         shard_port_base: settings.shard_port_base,
         port: settings.port,
         memcached_port: settings.memcached_port,
     };
-    match Server::start(settings, facts, log) {
-        Ok(server) => {
-            server.join();
-            0
-        }
-        Err(e) => {
-            eprintln!("{e}");
-            1
+    let pidfile = pidfile(&settings);
+    let banner = settings.clone();
+    let server = Server::start(settings, file, facts, log.clone())?;
+    if let Some(path) = &pidfile
+        && let Err(e) = std::fs::write(path, format!("{}\n", std::process::id()))
+    {
+        log.warning(format_args!("Failed to write PID file {path}: {e}"));
+    }
+    say_banner(&banner, &server, &host, &cores, &log);
+    notify_supervisor(&banner, "READY=1\nSTATUS=Ready to accept connections\n");
+    let process = server.process.clone();
+    while !process.is_stopping() {
+        if let Some(name) = signals.wait(Duration::from_millis(100)) {
+            log.warning(format_args!("Received {name} scheduling shutdown..."));
+            process.stop();
         }
     }
+    signals.let_through();
+    notify_supervisor(&banner, "STOPPING=1\n");
+    server.join();
+    if let Some(path) = pidfile {
+        let _ = std::fs::remove_file(path);
+    }
+    log.warning("Torc is now ready to exit, bye bye...");
+    Ok(())
+}
+
+fn say_banner(settings: &Settings, server: &Server, host: &Host, cores: &[u16], log: &Log) {
+    let ports = |port: u16, path: &str| -> Vec<String> {
+        let tcp = server.addresses.iter().filter(|a| port > 0 && a.port() == port).map(SocketAddr::to_string);
+        tcp.chain((!path.is_empty()).then(|| path.to_string())).collect()
+    };
+    let last = settings.shard_port_base.saturating_add(cores.len() as u16 - 1);
+    let banner = Banner {
+        cores,
+        resp: &ports(settings.port, &settings.unixsocket),
+        memcached: &ports(settings.memcached_port, &settings.memcached_unixsocket),
+        shard_ports: (settings.shard_port_base > 0).then_some((settings.shard_port_base, last)),
+        maxmemory: settings.maxmemory.bytes(host.usable_memory()),
+        policy: settings.maxmemory_policy.name(),
+        kernel: &host.kernel,
+        features: &["multishot accept and receive", "provided buffers", "deferred task work", "ring messages"],
+    };
+    banner.lines().iter().for_each(|line| log.notice(line));
+    log.notice("Ready to accept connections");
+}
+
+/// Where the process id is written: where asked, or, as in Redis, at the usual place for a daemon.
+fn pidfile(settings: &Settings) -> Option<String> {
+    match (settings.pidfile.as_str(), settings.daemonize) {
+        ("", true) => Some("/var/run/torc.pid".into()),
+        ("", false) => None,
+        (path, _) => Some(path.into()),
+    }
+}
+
+/// systemd's readiness protocol (sd_notify(3)): one datagram to the socket that NOTIFY_SOCKET names.
+fn notify_supervisor(settings: &Settings, state: &str) {
+    use std::os::linux::net::SocketAddrExt;
+    use std::os::unix::net::{SocketAddr, UnixDatagram};
+    if !matches!(settings.supervised, Supervised::Systemd | Supervised::Auto) {
+        return;
+    }
+    let Ok(name) = std::env::var("NOTIFY_SOCKET") else { return };
+    let address = match name.strip_prefix('@') {
+        Some(name) => SocketAddr::from_abstract_name(name),
+        None => SocketAddr::from_pathname(&name),
+    };
+    // Whoever supervises us has gone, or does not listen: nothing depends on it.
+    let _ = UnixDatagram::unbound().and_then(|s| s.send_to_addr(state.as_bytes(), &address?));
+}
+
+/// Into the background, before any thread exists. The parent ends with 0.
+fn daemonize() -> Result<(), String> {
+    let error = |what: &str| format!("daemonize: {what}: {}", std::io::Error::last_os_error());
+    // SAFETY: the process has one thread and holds no lock; the child goes on as if nothing had happened.
+    match unsafe { libc::fork() } {
+        -1 => return Err(error("fork")),
+        0 => {}
+        _ => std::process::exit(0),
+    }
+    // SAFETY: no memory is involved.
+    if unsafe { libc::setsid() } < 0 {
+        return Err(error("setsid"));
+    }
+    let null = std::fs::OpenOptions::new().read(true).write(true).open("/dev/null").map_err(|e| format!("/dev/null: {e}"))?;
+    for fd in 0..3 {
+        // SAFETY: both are open descriptors, or `fd` is free.
+        unsafe { libc::dup2(null.as_raw_fd(), fd) };
+    }
+    Ok(())
+}
+
+/// SIGTERM and SIGINT, kept from every thread and waited for by the first.
+struct Signals(libc::sigset_t);
+
+impl Signals {
+    fn block() -> Result<Signals, String> {
+        // SAFETY: all zeroes is a valid set to be initialised; the calls write only to it.
+        unsafe {
+            let mut set: libc::sigset_t = std::mem::zeroed();
+            libc::sigemptyset(&mut set);
+            libc::sigaddset(&mut set, libc::SIGTERM);
+            libc::sigaddset(&mut set, libc::SIGINT);
+            if libc::pthread_sigmask(libc::SIG_BLOCK, &set, std::ptr::null_mut()) != 0 {
+                return Err("Signals cannot be blocked".into());
+            }
+            libc::signal(libc::SIGHUP, libc::SIG_IGN);
+            libc::signal(libc::SIGPIPE, libc::SIG_IGN);
+            Ok(Signals(set))
+        }
+    }
+
+    /// The name of a signal that came within `time`.
+    fn wait(&self, time: Duration) -> Option<&'static str> {
+        let time = libc::timespec { tv_sec: time.as_secs() as _, tv_nsec: time.subsec_nanos() as _ };
+        // SAFETY: the set and the time are whole; no information is asked for.
+        match unsafe { libc::sigtimedwait(&self.0, std::ptr::null_mut(), &time) } {
+            libc::SIGTERM => Some("SIGTERM"),
+            libc::SIGINT => Some("SIGINT"),
+            _ => None,
+        }
+    }
+
+    /// A second signal ends the process at once.
+    fn let_through(&self) {
+        // SAFETY: as in `block`.
+        unsafe { libc::pthread_sigmask(libc::SIG_UNBLOCK, &self.0, std::ptr::null_mut()) };
+    }
+}
+
+fn random_hex(digits: usize) -> String {
+    let mut text = String::new();
+    while text.len() < digits {
+        text.push_str(&format!("{:016x}", seed()));
+    }
+    text.truncate(digits);
+    text
 }

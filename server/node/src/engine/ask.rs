@@ -1,7 +1,8 @@
 //! From bytes to asks, and from an ask to whoever answers it.
 
-use super::{Engine, OUTBOX_BYTES_MAX, Served};
-use crate::ask::{Dialect, Manner};
+use super::{Engine, OUTBOX_BYTES_MAX, Served, secret};
+use crate::ask::Manner;
+use crate::log::Level;
 use crate::session::{Door, Parser, ReplyMode, Stall};
 use base::slot::{SLOTS, slot_of};
 use base::{Args, Fault, ShardId, SlotId};
@@ -21,6 +22,7 @@ impl Engine {
         self.active = true;
         let up_us = self.now.up_us;
         self.metrics.bytes_in += bytes.len() as u64;
+        self.metrics.reads += 1;
         let conn = &mut self.conns[index as usize];
         conn.bytes_in += bytes.len() as u64;
         conn.last_active_us = up_us;
@@ -75,6 +77,10 @@ impl Engine {
 
     /// Reads and runs asks from `bytes`; how many bytes it is done with.
     fn drive(&mut self, index: u32, bytes: &[u8]) -> usize {
+        if self.frozen_until_us > self.now.up_us {
+            self.stall(index, Stall::Until(self.frozen_until_us));
+            return 0;
+        }
         let mut pos = 0;
         let mut asks = 0;
         let mut spans = std::mem::take(&mut self.spans);
@@ -95,7 +101,7 @@ impl Engine {
                     use wire::resp::{ParseLimits, Parsed};
                     let limits = ParseLimits {
                         bulk_bytes_max: self.live.limits.value_bytes_max,
-                        authenticated: conn.authenticated,
+                        authenticated: conn.authenticated || !self.live.password_set,
                     };
                     spans.clear();
                     match parser.parse(rest, &mut spans, &limits) {
@@ -179,13 +185,11 @@ impl Engine {
     fn ask(&mut self, index: u32, args: Args<'_>) -> Served {
         let row = match table::resolve(args) {
             Ok(row) => row,
-            Err(fault) => {
-                self.take_reply_mode(index);
-                return self.refuse(index, None, &fault);
-            }
+            Err(fault) => return self.refuse_unresolved(index, args, &fault),
         };
         let conn = &mut self.conns[index as usize];
-        if !conn.authenticated && row.flags & Flag::NO_AUTH == 0 {
+        conn.last_row = row.id() + 1;
+        if !conn.authenticated && self.live.password_set && row.flags & Flag::NO_AUTH == 0 {
             self.take_reply_mode(index);
             return self.refuse(index, Some(row), &Fault::NoAuth);
         }
@@ -208,17 +212,37 @@ impl Engine {
         served
     }
 
+    /// No verb, or one with too few or too many words.
+    #[cold]
+    fn refuse_unresolved(&mut self, index: u32, args: Args<'_>, fault: &Fault) -> Served {
+        // As Redis: a browser that was made to send its form here goes on with what the form says.
+        if args.is(0, "post") || args.is(0, "host:") {
+            let addr = self.conns[index as usize].peer.addr();
+            self.log_limited(Level::Warning, format_args!("{addr} speaks HTTP, perhaps for somebody else: closed"));
+            self.kill(index);
+            return Served::Done;
+        }
+        let row = match args.get(0).and_then(table::find) {
+            Some(container) if !container.subs.is_empty() && args.len() > 1 => table::find_sub(container, args.at(1)),
+            row => row,
+        };
+        self.conns[index as usize].last_row = row.map_or(0, |row| row.id() + 1);
+        self.take_reply_mode(index);
+        self.refuse(index, row, fault)
+    }
+
     /// One ask of memcached's.
     fn memcache_ask(&mut self, index: u32, args: Args<'_>, silent: bool) -> Served {
-        let Some(row) = table::find(args.at(0)) else {
+        let Some(row) = command::memcache::find_memcache(args.at(0)) else {
             self.answer(index, |r| r.fault(&Fault::Unknown));
             return Served::Done;
         };
+        self.conns[index as usize].last_row = row.id() + 1;
         if self.process.is_paused(self.now.ms(), row.flags) {
             return Served::Stall(Stall::Pause);
         }
         let conn = &mut self.conns[index as usize];
-        if !conn.authenticated {
+        if !conn.authenticated && self.live.password_set {
             return self.refuse(index, Some(row), &Fault::NoAuth);
         }
         conn.silent = silent;
@@ -235,9 +259,11 @@ impl Engine {
     fn note_ask(&mut self, index: u32, row: &'static Row, args: Args<'_>) {
         let conn = &mut self.conns[index as usize];
         conn.asks += 1;
-        conn.last_row = row.id() + 1;
         if !self.monitors.is_empty() && row.flags & (Flag::SKIP_MONITOR | Flag::ADMIN) == 0 {
-            self.feed_monitors(index, args);
+            match secret::blanked(row, args) {
+                Some(shown) => self.feed_monitors(index, shown.args()),
+                None => self.feed_monitors(index, args),
+            }
         }
     }
 
@@ -277,10 +303,11 @@ impl Engine {
         let on_shard_port = conn.door == Door::Shard;
         match row.run {
             Run::Server(verb) => {
+                let (errors, rejected) = (self.metrics.errors, self.metrics.rows[row.id() as usize].rejected);
                 let served = (self.serve)(self, index, verb, row, args);
-                if served == Served::Done {
-                    let ns = self.lap_ns();
-                    self.ran(row, args, ns, None, index);
+                if served == Served::Done && self.metrics.rows[row.id() as usize].rejected == rejected {
+                    let ns = self.lap_ns() + std::mem::take(&mut self.stood_ns);
+                    self.ran(row, args, ns, Some(self.metrics.errors > errors), index);
                 }
                 served
             }
@@ -303,7 +330,7 @@ impl Engine {
                 if on_shard_port {
                     return self.moved(index, row, slot_of(key));
                 }
-                self.send(index, row, args, manner, owner)
+                self.send(index, row, 0, args, manner, owner)
             }
             Run::Many(data, together) => {
                 let mut keys = std::mem::take(&mut self.keys);
@@ -319,7 +346,10 @@ impl Engine {
                             } else if on_shard_port {
                                 self.moved(index, row, slot_of(args.at(keys[0])))
                             } else {
-                                self.send(index, row, args, manner, owner)
+                                // Its place among transactions, should it have to wait: after what this connection asked
+                                // before, before what it asks later.
+                                let tx = if keys.len() > 1 { self.process.next_tx() } else { 0 };
+                                self.send(index, row, tx, args, manner, owner)
                             }
                         } else if self.conns[index as usize].order.is_full() {
                             Served::Stall(Stall::Order)
@@ -351,14 +381,22 @@ impl Engine {
         ShardId((slot.0 as u32 * self.outbox.len() as u32 / SLOTS as u32) as u16)
     }
 
-    fn send(&mut self, index: u32, row: &'static Row, args: Args<'_>, manner: Manner, owner: ShardId) -> Served {
+    fn send(
+        &mut self,
+        index: u32,
+        row: &'static Row,
+        tx: u64,
+        args: Args<'_>,
+        manner: Manner,
+        owner: ShardId,
+    ) -> Served {
         if self.outbox[owner.index()].out.bytes.len() > OUTBOX_BYTES_MAX {
             return Served::Stall(Stall::Mailbox(owner.0));
         }
         let conn = &mut self.conns[index as usize];
         let seq = if manner.silent { 0 } else { conn.order.wait() };
         let origin = conn.origin(seq);
-        self.outbox[owner.index()].ask(origin, manner, row.id(), args);
+        self.outbox[owner.index()].ask(origin, manner, row.id(), tx, args);
         Served::Done
     }
 
@@ -370,7 +408,13 @@ impl Engine {
 }
 
 /// What keeps a session from its next ask.
-fn stall_of(conn: &crate::session::Conn, asks: u32) -> Option<Stall> {
+fn stall_of(conn: &mut crate::session::Conn, asks: u32) -> Option<Stall> {
+    if conn.fence {
+        if !conn.order.is_empty() {
+            return Some(Stall::Barrier);
+        }
+        conn.fence = false;
+    }
     if conn.order.is_full() {
         return Some(Stall::Order);
     }
@@ -385,8 +429,11 @@ impl Engine {
     pub(super) fn may_go_on(&self, index: u32, stall: Stall) -> bool {
         let conn = &self.conns[index as usize];
         match stall {
-            // Pauses may end by UNPAUSE too: the ask itself looks again.
-            Stall::Pause => !self.process.is_paused(self.now.ms(), Flag::WRITE) || !self.process.is_paused(self.now.ms(), 0),
+            // The ask that waits is the last that was read.
+            Stall::Pause => {
+                let flags = conn.last_row.checked_sub(1).and_then(table::by_id).map_or(0, |row| row.flags);
+                !self.process.is_paused(self.now.ms(), flags)
+            }
             Stall::Mailbox(to) => self.outbox[to as usize].out.bytes.len() <= OUTBOX_BYTES_MAX,
             Stall::Order => conn.order.len() <= crate::session::order::ASKS_UNDER_WAY_MAX / 2,
             Stall::Output => conn.owed() <= OWED_BYTES_MAX / 2,
@@ -394,10 +441,6 @@ impl Engine {
             Stall::Slice => true,
             Stall::Until(up_us) => self.now.up_us >= up_us,
         }
-    }
-
-    pub(crate) fn dialect_is_memcache(&self, index: u32) -> bool {
-        self.conns[index as usize].dialect == Dialect::Memcache
     }
 }
 

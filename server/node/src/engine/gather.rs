@@ -67,7 +67,8 @@ impl Engine {
             let parts = parts.into_iter().map(|p| *p.downcast::<P>().expect("each shard answers with the part's type")).collect();
             fold(engine, parts, reply)
         });
-        let conn = &self.conns[index as usize];
+        let conn = &mut self.conns[index as usize];
+        conn.fence = true;
         let (silent, dialect) = (conn.silent, conn.dialect);
         let origin = if silent { None } else { Some((self.place(index), dialect)) };
         let first = self.gather_next;

@@ -4,6 +4,7 @@
 mod ask;
 mod gather;
 mod run;
+mod secret;
 mod together;
 mod work;
 
@@ -119,6 +120,10 @@ pub struct Engine {
     /// First key's word by `Row::id`; 0: look.
     first_key: Vec<u8>,
     memory_over: bool,
+    /// DEBUG SLEEP: sessions stand still until then, `up_us`.
+    frozen_until_us: u64,
+    /// For how long the ask that is now answered has stood still, ns: its time counts as the command's.
+    pub stood_ns: u64,
     cron_next_us: u64,
     /// Round-robin of the clients' cron.
     cron_conn: usize,
@@ -172,6 +177,8 @@ impl Engine {
             generation_next: 0,
             first_key: rows.iter().map(|row| first_key(row)).collect(),
             memory_over: false,
+            frozen_until_us: 0,
+            stood_ns: 0,
             cron_next_us: 0,
             cron_conn: 0,
             active: false,
@@ -197,21 +204,24 @@ impl Engine {
         if self.live.generation != self.process.generation() {
             self.renew_settings();
         }
+        self.frozen_until_us = self.process.frozen_until_us();
         self.memory_over = self.live.maxmemory != 0 && self.process.used_memory() > self.live.maxmemory;
     }
 
-    fn renew_settings(&mut self) {
+    pub(crate) fn renew_settings(&mut self) {
         self.live = self.process.live();
         self.store.tune(self.live.tuning);
+    }
+
+    /// No session of any shard goes on before `until_us` (`up_us`).
+    pub fn freeze(&mut self, until_us: u64) {
+        self.process.freeze(until_us);
+        self.frozen_until_us = self.process.frozen_until_us();
     }
 
     #[inline]
     fn ticks(&self) -> u64 {
         self.clock.as_ref().map_or(0, |c| c.ticks())
-    }
-
-    fn ns(&self, ticks: u64) -> u64 {
-        self.clock.as_ref().map_or(0, |c| c.ns(ticks))
     }
 
     /// ns since the last call of this, or the turn's begin.
@@ -237,6 +247,26 @@ impl Engine {
     /// Logs what a client can cause again and again.
     pub fn log_limited(&mut self, level: Level, line: std::fmt::Arguments<'_>) {
         self.process.log.limited(&mut self.limiter, self.now.ms(), level, line);
+    }
+
+    /// Checks what must always be so; panics with what is not. For tests and simulation.
+    pub fn verify(&self) {
+        self.locks.verify();
+        assert!(self.turns.is_empty(), "what the locks said is acted on before anything else happens");
+        for (index, conn) in &self.conns {
+            assert_eq!(index, conn.index as usize, "a connection lies where it thinks it lies");
+        }
+    }
+
+    /// Whether no ask, transaction, question or chore is under way here.
+    pub fn is_settled(&self) -> bool {
+        self.locks.is_empty()
+            && self.parts.is_empty()
+            && self.txs.is_empty()
+            && self.gathers.is_empty()
+            && self.chores.is_empty()
+            && self.dirty.is_empty()
+            && self.conns.iter().all(|(_, c)| c.order.is_empty() && c.input.is_empty())
     }
 
     // Connections.
@@ -287,6 +317,9 @@ impl Engine {
             since: self.now,
             last_active_us: self.now.up_us,
             soft_since_us: 0,
+            sleep: None,
+            fence: false,
+            waits_until_us: 0,
             multi_words: 0,
         });
         self.metrics.connections += 1;
@@ -300,7 +333,7 @@ impl Engine {
         let memcache = conn.door == Door::Memcache;
         // maxclients: the newcomer is counted already.
         let refusal = if self.process.clients() > self.live.maxclients as usize {
-            if memcache { "SERVER_ERROR max number of clients reached\r\n" } else { "-ERR max number of clients reached\r\n" }
+            if memcache { "ERROR Too many open connections\r\n" } else { "-ERR max number of clients reached\r\n" }
         } else if self.live.protected && !conn.peer.is_local() {
             if memcache { PROTECTED_MEMCACHE } else { PROTECTED_RESP }
         } else {
@@ -381,6 +414,7 @@ impl Engine {
         let conn = &mut self.conns[index as usize];
         conn.bytes_out += conn.out_in_flight as u64;
         self.metrics.bytes_out += conn.out_in_flight as u64;
+        self.metrics.writes += 1;
         conn.out_in_flight = 0;
         if !conn.out.is_empty() {
             self.mark_dirty(index);

@@ -1,9 +1,9 @@
 //! Runs asks on this shard's data.
 
-use super::{Deferred, Engine, speak};
+use super::{Deferred, Engine, secret, speak};
 use crate::ask::{Manner, Origin};
 use crate::metrics::{Metrics, Slow};
-use crate::shard::locks::Client;
+use crate::shard::locks::{Client, TxId};
 use base::{Args, ArgsBuf, Fault, Out, ShardId};
 use command::context::Ctx;
 use command::row::{Data, Flag, Job, Row, Run};
@@ -19,9 +19,9 @@ impl Engine {
         if !self.locks.is_empty() {
             let generation = self.conns[index as usize].generation;
             let client = Client { shard: self.me.0, conn: index, generation };
-            if let Some(queue) = self.blocked(row, args, manner) {
+            if let Some(queue) = self.blocked(row, args, manner, client) {
                 let origin = if manner.silent { Origin { conn: index, generation, seq: 0 } } else { self.place(index) };
-                return self.defer(queue, client, self.me, origin, manner, row, args);
+                return self.defer(queue, client, self.me, origin, manner, row, 0, args);
             }
         }
         let conn = &mut self.conns[index as usize];
@@ -69,13 +69,13 @@ impl Engine {
     }
 
     /// An ask of another shard's connection.
-    pub(super) fn run_far(&mut self, home: ShardId, origin: Origin, manner: Manner, row: u16, args: Args<'_>) {
+    pub(super) fn run_far(&mut self, home: ShardId, origin: Origin, manner: Manner, row: u16, tx: u64, args: Args<'_>) {
         let row = table::by_id(row).expect("rows are the same in every shard");
+        let client = Client { shard: home.0, conn: origin.conn, generation: origin.generation };
         if !self.locks.is_empty()
-            && let Some(queue) = self.blocked(row, args, manner)
+            && let Some(queue) = self.blocked(row, args, manner, client)
         {
-            let client = Client { shard: home.0, conn: origin.conn, generation: origin.generation };
-            return self.defer(queue, client, home, origin, manner, row, args);
+            return self.defer(queue, client, home, origin, manner, row, tx, args);
         }
         self.metrics.commands_far += 1;
         self.run_and_reply(home, origin, manner, row, args);
@@ -188,20 +188,21 @@ impl Engine {
             None => (String::new(), Vec::new()),
         };
         let id = self.process.next_slowlog_id();
-        let slow = Slow { id, at, us: ns / 1000, args: Slow::cut(args), client, name };
+        let shown = secret::blanked(row, args);
+        let slow = Slow { id, at, us: ns / 1000, args: Slow::cut(shown.as_ref().map_or(args, |s| s.args())), client, name };
         let Metrics { slow: log, .. } = &mut self.metrics;
         log.push_front(slow);
         log.truncate(self.live.slowlog_len_max);
     }
 
     /// The queue in which an ask must wait, if any.
-    fn blocked(&mut self, row: &'static Row, args: Args<'_>, manner: Manner) -> Option<u64> {
+    fn blocked(&mut self, row: &'static Row, args: Args<'_>, manner: Manner, client: Client) -> Option<u64> {
         let reads = row.flags & Flag::WRITE == 0;
         let mut keys = Vec::new();
         if table::keys_of(row, args, &mut keys).is_err() {
             return None; // The handler says what is wrong with it, and touches nothing.
         }
-        keys.iter().find_map(|&k| self.locks.blocks(self.store.fingerprint(manner.db, args.at(k)), reads))
+        keys.iter().find_map(|&k| self.locks.blocks(self.store.fingerprint(manner.db, args.at(k)), client, reads))
     }
 
     fn defer(
@@ -212,26 +213,25 @@ impl Engine {
         origin: Origin,
         manner: Manner,
         row: &'static Row,
+        tx: u64,
         args: Args<'_>,
     ) {
         let ask = Deferred { home, origin, manner, row, args: ArgsBuf::from(args) };
-        if let Run::Many(..) = row.run {
-            // On several keys it waits as a transaction of this shard alone, in the queues of all of them: what the
-            // connection asks next on any of them comes after it.
-            return self.begin_alone(client, ask);
+        let mut keys = Vec::new();
+        table::keys_of(row, args, &mut keys).expect("its keys were found when it was seen to be blocked");
+        if keys.len() > 1 {
+            // It waits as a transaction of this shard alone, in the queues of all its keys: what the connection asks next
+            // on any of them comes after it.
+            let tx = if tx == 0 { self.process.next_tx() } else { tx };
+            return self.begin_alone(TxId(tx), client, ask);
         }
-        self.locks.wait(queue, client, row.flags & Flag::WRITE == 0, ask);
+        let key = self.store.fingerprint(manner.db, args.at(keys[0]));
+        self.locks.wait(queue, key, client, row.flags & Flag::WRITE == 0, ask);
     }
 
-    /// An ask that waited may run, unless another queue holds it back now.
+    /// An ask that waited runs.
     pub(super) fn run_deferred(&mut self, ask: Deferred) {
         self.lap = self.ticks();
-        if !self.locks.is_empty()
-            && let Some(queue) = self.blocked(ask.row, ask.args.args(), ask.manner)
-        {
-            let client = Client { shard: ask.home.0, conn: ask.origin.conn, generation: ask.origin.generation };
-            return self.locks.wait(queue, client, ask.row.flags & Flag::WRITE == 0, ask);
-        }
         self.run_and_reply(ask.home, ask.origin, ask.manner, ask.row, ask.args.args());
     }
 

@@ -127,6 +127,19 @@ impl Engine {
         self.pump();
     }
 
+    /// The same without a client: what was planned for a time.
+    pub(super) fn begin_whole_unasked(&mut self, run: impl Fn(&mut Engine) + Send + Sync + 'static) {
+        let client = Client { shard: self.me.0, conn: u32::MAX, generation: u32::MAX };
+        let origin = Origin { conn: u32::MAX, generation: u32::MAX, seq: 0 };
+        let manner = Manner { dialect: crate::ask::Dialect::Resp2, db: DbId::ZERO, no_touch: false, silent: true };
+        let shards = (0..self.shards() as u16).map(ShardId);
+        let parts: Vec<TxPart> = shards.clone().map(|shard| TxPart { shard, keys: Vec::new(), fetched: None }).collect();
+        let what = What::Whole { run: Arc::new(run), done: Box::new(|_, _| {}) };
+        let asks = shards.map(|shard| (shard, Access::Whole)).collect();
+        self.start_tx(client, Tx { origin, manner, missing: parts.len(), parts, what }, asks);
+        self.pump();
+    }
+
     fn start_tx(&mut self, client: Client, tx: Tx, asks: Vec<(ShardId, Access)>) {
         let id = TxId(self.process.next_tx());
         self.txs.insert(id, tx);
@@ -141,14 +154,14 @@ impl Engine {
     }
 
     /// An ask on several keys of this shard that must wait: a transaction of this shard alone.
-    pub(super) fn begin_alone(&mut self, client: Client, ask: Deferred) {
-        let id = TxId(self.process.next_tx());
+    pub(super) fn begin_alone(&mut self, id: TxId, client: Client, ask: Deferred) {
         let mut words = Vec::new();
         command::table::keys_of(ask.row, ask.args.args(), &mut words).expect("its keys were found when it was routed");
         let exclusive = ask.row.flags & Flag::WRITE != 0;
         let keys = words.iter().map(|&k| (self.store.fingerprint(ask.manner.db, ask.args.args().at(k)), exclusive)).collect();
         self.parts.insert(id, Part::Alone(ask));
         self.lock(id, client, keys);
+        self.pump();
     }
 
     fn lock(&mut self, id: TxId, client: Client, keys: Vec<(LockKey, bool)>) {
@@ -310,7 +323,9 @@ impl Engine {
                 for part in &parts {
                     self.send_commit(id, part.shard, Commit::Run(run.clone()));
                 }
-                done(self, origin);
+                if !manner.silent {
+                    done(self, origin);
+                }
                 return;
             }
         };

@@ -22,7 +22,7 @@ impl Engine {
         let mut reading = batch.read();
         while let Some(record) = reading.next() {
             match record {
-                Record::Ask { origin, manner, row, args } => self.run_far(from, origin, manner, row, args),
+                Record::Ask { origin, manner, row, tx, args } => self.run_far(from, origin, manner, row, tx, args),
                 Record::Reply { origin, bytes, shared, base } => {
                     if let Some(conn) = self.conns.get_mut(origin.conn as usize)
                         && conn.generation == origin.generation
@@ -48,7 +48,6 @@ impl Engine {
                 Record::Mail(mail) => self.open_mail(mail),
             }
         }
-        self.pump();
     }
 
     fn open_mail(&mut self, mail: Mail) {
@@ -63,13 +62,15 @@ impl Engine {
             Mail::Part { id, part } => self.gathered(id, part),
             Mail::Feed { conn, generation, bytes } => self.feed(conn, generation, &bytes),
         }
+        // Before the next record: an ask that was just freed goes before what its connection sent after it.
+        self.pump();
     }
 
     /// Does what is due. Afterwards the caller sends, posts, and may sleep until `next_due`.
     pub fn work(&mut self) {
         self.pump();
         self.work_chores();
-        if self.store.next_deadline().is_some_and(|due| due <= self.now.ms()) {
+        if self.deadlines_run() && self.store.next_deadline().is_some_and(|due| due <= self.now.ms()) {
             self.active |= self.store.expire(self.now.ms(), EXPIRED_A_TURN, |_, _| {});
         }
         if self.store.bury(BURIED_A_TURN) {
@@ -77,6 +78,10 @@ impl Engine {
         }
         if self.memory_over {
             self.evict();
+        }
+        // One shard sees to it for all.
+        if self.me.0 == 0 && self.process.take_flush(self.now.ms()) {
+            self.begin_whole_unasked(|engine| engine.store.flush(base::DbId::ZERO));
         }
         if self.now.up_us >= self.cron_next_us {
             self.cron_next_us = self.now.up_us + CRON_US;
@@ -88,7 +93,8 @@ impl Engine {
 
     /// When `work` has something to do again, `up_us`. The mailbox, the ring and `active` may want it sooner.
     pub fn next_due_us(&self) -> u64 {
-        let deadline = self.store.next_deadline().map(|ms| {
+        let flush = self.process.flush_due_ms().filter(|_| self.me.0 == 0);
+        let deadline = self.store.next_deadline().filter(|_| self.deadlines_run()).into_iter().chain(flush).min().map(|ms| {
             let wait_us = (ms * 1000).saturating_sub(self.now.unix_us);
             self.now.up_us + wait_us
         });
@@ -101,6 +107,11 @@ impl Engine {
             _ => None,
         });
         stalls.chain(deadline).chain([cron]).min().unwrap_or(cron)
+    }
+
+    /// False after DEBUG SET-ACTIVE-EXPIRE 0: keys go when somebody asks for them.
+    fn deadlines_run(&self) -> bool {
+        !self.process.deadlines_stopped.load(std::sync::atomic::Ordering::Relaxed)
     }
 
     fn store_is_still(&self) -> bool {
@@ -151,7 +162,11 @@ impl Engine {
         let mut at = self.cron_conn;
         for _ in 0..n {
             at = (at + 1) % n;
+            if at == 0 {
+                self.metrics.clients = std::mem::take(&mut self.metrics.clients_next);
+            }
             if self.conns.contains(at) {
+                self.weigh_client(at);
                 self.check_client(at as u32);
                 seen += 1;
                 if seen == look {
@@ -160,6 +175,15 @@ impl Engine {
             }
         }
         self.cron_conn = at;
+    }
+
+    fn weigh_client(&mut self, index: usize) {
+        let (conn, round) = (&self.conns[index], &mut self.metrics.clients_next);
+        let input = conn.input.capacity() as u64;
+        let output = (conn.out.bytes.capacity() + conn.out_in_flight) as u64;
+        round.bytes += size_of::<crate::session::Conn>() as u64 + input + output;
+        round.input_max = round.input_max.max(conn.input.len() as u64);
+        round.output_max = round.output_max.max(conn.owed() as u64);
     }
 
     /// Idle time and output limits of one client.
@@ -278,7 +302,7 @@ impl Engine {
         }
     }
 
-    pub(super) fn unmonitor(&mut self, index: u32, generation: u32) {
+    pub(crate) fn unmonitor(&mut self, index: u32, generation: u32) {
         let me = self.me;
         self.on_every_shard(move |engine| engine.monitors.retain(|&m| m != (me, index, generation)));
     }

@@ -43,16 +43,28 @@ pub enum Turn<D> {
     Granted(TxId),
     /// An older one waits for the transaction: ask its coordinator to yield.
     Yield(TxId),
-    /// This ask need not wait for this queue any longer.
+    /// The ask may run.
     Run(D),
+}
+
+/// An ask on one key, waiting.
+struct Waiter<D> {
+    client: Client,
+    key: LockKey,
+    reads: bool,
+    /// When it came, among all that came to this shard's locks.
+    arrival: u64,
+    ask: D,
 }
 
 enum Item<D> {
     Tx { id: TxId, exclusive: bool },
-    Ask { client: Client, reads: bool, ask: D },
+    Ask(Waiter<D>),
 }
 
 struct Holder {
+    client: Client,
+    arrival: u64,
     keys: Vec<(LockKey, bool)>,
     holds: bool,
     asked_to_yield: bool,
@@ -61,11 +73,12 @@ struct Holder {
 pub struct Locks<D> {
     queues: HashMap<LockKey, VecDeque<Item<D>>>,
     holders: HashMap<TxId, Holder>,
+    arrivals: u64,
 }
 
 impl<D> Default for Locks<D> {
     fn default() -> Self {
-        Locks { queues: HashMap::new(), holders: HashMap::new() }
+        Locks { queues: HashMap::new(), holders: HashMap::new(), arrivals: 0 }
     }
 }
 
@@ -77,25 +90,48 @@ impl<D> Locks<D> {
     }
 
     /// Whether a command on `key` has to wait, and in which queue.
-    pub fn blocks(&self, key: LockKey, reads: bool) -> Option<LockKey> {
-        let waits = |key: LockKey, shared_passes: bool| {
-            self.queues.get(&key).is_some_and(|q| {
-                q.iter().any(|item| match item {
-                    Item::Tx { exclusive, .. } => *exclusive || !shared_passes,
-                    Item::Ask { .. } => true,
-                })
-            })
-        };
+    pub fn blocks(&self, key: LockKey, client: Client, reads: bool) -> Option<LockKey> {
         // Shared intents on WHOLE stop nobody.
-        if waits(WHOLE, true) {
+        let all = self.queues.get(&WHOLE).is_some_and(|q| {
+            q.iter().any(|item| matches!(item, Item::Tx { exclusive: true, .. } | Item::Ask(_)))
+        });
+        if all {
             return Some(WHOLE);
         }
-        waits(key, reads).then_some(key)
+        let one = self.queues.get(&key).is_some_and(|q| {
+            q.iter().any(|item| match item {
+                Item::Tx { id, exclusive } => *exclusive || !self.passes(*id, client, reads),
+                Item::Ask(_) => true,
+            })
+        });
+        one.then_some(key)
     }
 
-    /// Lets an ask wait in the queue that `blocks` named.
-    pub fn wait(&mut self, queue: LockKey, client: Client, reads: bool, ask: D) {
-        self.queues.entry(queue).or_default().push_back(Item::Ask { client, reads, ask });
+    /// Whether an ask may go past a transaction that shares its key: both read, and the transaction is not the
+    /// connection's own, which may read again later and must not see more than what follows it has seen.
+    fn passes(&self, id: TxId, client: Client, reads: bool) -> bool {
+        reads && self.holders[&id].client != client
+    }
+
+    /// Lets an ask on `key` wait in the queue that `blocks` named.
+    pub fn wait(&mut self, queue: LockKey, key: LockKey, client: Client, reads: bool, ask: D) {
+        self.arrivals += 1;
+        let waiter = Waiter { client, key, reads, arrival: self.arrivals, ask };
+        self.queues.entry(queue).or_default().push_back(Item::Ask(waiter));
+    }
+
+    /// Lets an ask that waited for `WHOLE` wait for its key, before what its own connection asked for later.
+    fn resume(&mut self, waiter: Waiter<D>, turns: &mut Vec<Turn<D>>) {
+        let key = waiter.key;
+        let holders = &self.holders;
+        let queue = self.queues.entry(key).or_default();
+        let later = |i: &Item<D>| match i {
+            Item::Tx { id, .. } => holders[id].client == waiter.client && holders[id].arrival > waiter.arrival,
+            Item::Ask(other) => other.client == waiter.client && other.arrival > waiter.arrival,
+        };
+        let at = queue.iter().position(later).unwrap_or(queue.len());
+        queue.insert(at, Item::Ask(waiter));
+        self.run_asks(key, turns);
     }
 
     /// Asks for locks: `keys` with whether exclusively; an intent on `WHOLE` is added where it is not among them.
@@ -111,7 +147,7 @@ impl<D> Locks<D> {
             let at = queue.iter().position(|i| matches!(i, Item::Tx { id: other, .. } if *other > id));
             let mut at = at.unwrap_or(queue.len());
             for from in at..queue.len() {
-                if matches!(&queue[from], Item::Ask { client: c, .. } if *c == client) {
+                if matches!(&queue[from], Item::Ask(waiter) if waiter.client == client) {
                     let ask = queue.remove(from).expect("index below len");
                     queue.insert(at, ask);
                     at += 1;
@@ -119,7 +155,13 @@ impl<D> Locks<D> {
             }
             queue.insert(at, Item::Tx { id, exclusive });
         }
-        self.holders.insert(id, Holder { keys, holds: false, asked_to_yield: false });
+        self.arrivals += 1;
+        let holder = Holder { client, arrival: self.arrivals, keys: keys.clone(), holds: false, asked_to_yield: false };
+        self.holders.insert(id, holder);
+        // Asks that went before it may stand first now.
+        for &(key, _) in keys.iter().rev() {
+            self.run_asks(key, turns);
+        }
         self.try_grant(id, turns);
     }
 
@@ -142,8 +184,8 @@ impl<D> Locks<D> {
         self.sweep(&keys, turns);
     }
 
-    /// Lets go on whoever can, after something left these queues. Keys before WHOLE: an ask that was freed by this runs
-    /// before a transaction on all keys does.
+    /// Lets go on whoever can, after something left these queues: asks first, so that those of WHOLE are in their keys'
+    /// queues when transactions are granted.
     fn sweep(&mut self, keys: &[(LockKey, bool)], turns: &mut Vec<Turn<D>>) {
         for &(key, _) in keys.iter().rev() {
             self.run_asks(key, turns);
@@ -159,7 +201,7 @@ impl<D> Locks<D> {
                             break;
                         }
                     }
-                    Item::Ask { .. } => break,
+                    Item::Ask(_) => break,
                 }
             }
         }
@@ -170,36 +212,56 @@ impl<D> Locks<D> {
         }
     }
 
-    /// Frees the asks at the front of a queue that nothing holds back.
+    /// Frees the asks of a queue that nothing holds back any longer: no transaction that conflicts stands before them, and
+    /// none holds. One that stands behind an ask and holds is asked to yield.
     fn run_asks(&mut self, key: LockKey, turns: &mut Vec<Turn<D>>) {
         let Some(queue) = self.queues.get_mut(&key) else { return };
-        let holders = &self.holders;
-        let held = |i: &Item<D>, reads: bool| matches!(i, Item::Tx { id, exclusive } if holders[id].holds && (*exclusive || !reads));
-        while let Some(Item::Ask { reads, .. }) = queue.front() {
-            let reads = *reads;
-            if key != WHOLE && queue.iter().any(|i| held(i, reads)) {
+        let mut at = 0;
+        let mut before: Vec<Client> = Vec::new();
+        let mut resumed = Vec::new();
+        while let Some(item) = queue.get(at) {
+            let waiter = match item {
+                Item::Tx { exclusive: true, .. } => break,
+                Item::Tx { id, exclusive: false } => {
+                    before.push(self.holders[id].client);
+                    at += 1;
+                    continue;
+                }
+                Item::Ask(waiter) => waiter,
+            };
+            // Shared intents on WHOLE stop nobody, whatever the ask does.
+            let reads = waiter.reads || key == WHOLE;
+            let passes = before.is_empty() || key == WHOLE || reads && !before.contains(&waiter.client);
+            if !passes {
                 break;
             }
-            // On WHOLE only exclusive holders stop an ask.
-            if key == WHOLE && queue.iter().any(|i| held(i, true)) {
+            let mut held = false;
+            for item in queue.iter().skip(at + 1) {
+                if let Item::Tx { id, exclusive } = item
+                    && let Some(holder) = self.holders.get_mut(id)
+                    && holder.holds
+                    && (*exclusive || !reads)
+                {
+                    held = true;
+                    if !std::mem::replace(&mut holder.asked_to_yield, true) {
+                        turns.push(Turn::Yield(*id));
+                    }
+                }
+            }
+            if held {
                 break;
             }
-            if let Some(Item::Ask { ask, .. }) = queue.pop_front() {
-                turns.push(Turn::Run(ask));
+            match queue.remove(at) {
+                Some(Item::Ask(waiter)) if key == WHOLE => resumed.push(waiter),
+                Some(Item::Ask(waiter)) => turns.push(Turn::Run(waiter.ask)),
+                _ => unreachable!("the item at this place is an ask"),
             }
-        }
-        // Shared intents that stand first on WHOLE hold back no ask behind them.
-        if key == WHOLE && !queue.iter().any(|i| matches!(i, Item::Tx { exclusive: true, .. })) {
-            let (asks, intents) = std::mem::take(queue).into_iter().partition(|i| matches!(i, Item::Ask { .. }));
-            *queue = intents;
-            let asks: VecDeque<Item<D>> = asks;
-            turns.extend(asks.into_iter().filter_map(|i| match i {
-                Item::Ask { ask, .. } => Some(Turn::Run(ask)),
-                Item::Tx { .. } => None,
-            }));
         }
         if queue.is_empty() {
             self.queues.remove(&key);
+        }
+        for waiter in resumed {
+            self.resume(waiter, turns);
         }
     }
 
@@ -215,7 +277,11 @@ impl<D> Locks<D> {
             for item in &self.queues[&key] {
                 match item {
                     Item::Tx { id: other, .. } if *other == id => before = false,
-                    Item::Tx { id: other, exclusive: theirs } if exclusive || *theirs => {
+                    // Two that read do not conflict, but of one connection's the first reads first, for it may have to yield
+                    // and read again.
+                    Item::Tx { id: other, exclusive: theirs }
+                        if exclusive || *theirs || key != WHOLE && self.holders[other].client == holder.client =>
+                    {
                         if before {
                             free = false;
                         } else if self.holders[other].holds {
@@ -225,7 +291,7 @@ impl<D> Locks<D> {
                     }
                     Item::Tx { .. } => {}
                     // An intent on WHOLE does not wait for asks that wait there for somebody exclusive before it.
-                    Item::Ask { .. } => free &= !before,
+                    Item::Ask(_) => free &= !before,
                 }
             }
         }
