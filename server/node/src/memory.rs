@@ -93,6 +93,27 @@ unsafe impl GlobalAlloc for Counting {
     }
 }
 
+/// Gives back what this thread's heaps hold and do not use.
+pub fn purge() {
+    // SAFETY: tidies the calling thread's own heaps; live blocks stay where they are.
+    unsafe { libmimalloc_sys::mi_collect(true) };
+}
+
+/// The allocator's own account of itself.
+pub fn allocator_report() -> String {
+    unsafe extern "C" fn add(line: *const libc::c_char, to: *mut libc::c_void) {
+        // SAFETY: mimalloc hands a C string that lives for the call, and `to` as it was given below.
+        unsafe {
+            let line = std::ffi::CStr::from_ptr(line).to_bytes();
+            (*to.cast::<Vec<u8>>()).extend_from_slice(line);
+        }
+    }
+    let mut text: Vec<u8> = Vec::new();
+    // SAFETY: `add` has the callback's signature, and `text` outlives the call, which keeps neither.
+    unsafe { libmimalloc_sys::mi_stats_print_out(Some(add), (&raw mut text).cast()) };
+    String::from_utf8_lossy(&text).into_owned()
+}
+
 /// Resident bytes of the process as the kernel counts them; 0 where it cannot be read.
 pub fn resident() -> usize {
     let text = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();

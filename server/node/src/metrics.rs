@@ -74,7 +74,8 @@ impl Latency {
         0
     }
 
-    /// Cumulative counts at powers of two of a µs, as LATENCY HISTOGRAM shows them: (µs, calls that took up to it).
+    /// Cumulative counts at powers of two, as LATENCY HISTOGRAM shows them: (µs, calls that took up to it). Redis steps by
+    /// 1024 ns times a power of two, each rounded up to the end of an HdrHistogram step of two digits, a 128th more.
     pub fn by_power_of_two_us(&self) -> Vec<(u64, u64)> {
         let mut rows = Vec::new();
         let (mut seen, mut us, total) = (0, 1u64, self.count());
@@ -89,7 +90,7 @@ impl Latency {
                 steps.next();
             }
             if seen > before {
-                rows.push((us, seen));
+                rows.push(((us * 1032 - 1) / 1000, seen));
             }
             us *= 2;
         }
@@ -134,6 +135,8 @@ impl Slow {
     }
 }
 
+/// LATENCY keeps so many samples of an event, as Redis does.
+pub const SAMPLES_MAX: usize = 160;
 /// Different error codes that are counted by name; Redis stops at 128 too.
 const ERROR_CODES_MAX: usize = 128;
 
@@ -148,6 +151,9 @@ pub struct Metrics {
     pub connections_rejected: u64,
     pub bytes_in: u64,
     pub bytes_out: u64,
+    /// Receives and sends.
+    pub reads: u64,
+    pub writes: u64,
     pub errors: u64,
     /// By the first word of the error: `ERR`, `WRONGTYPE`.
     pub error_codes: BTreeMap<String, u64>,
@@ -165,6 +171,20 @@ pub struct Metrics {
     pub spikes: BTreeMap<&'static str, Spikes>,
     /// INFO: sampled every 100 ms, sixteen samples as in Redis: (commands, bytes in, bytes out) a second.
     pub rate: Rate,
+    /// Memory of clients as the last round of the clients' cron found it.
+    pub clients: ClientMemory,
+    /// The round under way.
+    pub clients_next: ClientMemory,
+}
+
+/// What this shard's clients hold.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct ClientMemory {
+    pub bytes: u64,
+    /// The largest input that was kept, bytes.
+    pub input_max: u64,
+    /// The largest output that was owed, bytes.
+    pub output_max: u64,
 }
 
 #[derive(Clone, Default, Debug)]
@@ -213,6 +233,13 @@ impl Metrics {
         self.commands += 1;
     }
 
+    /// CONFIG RESETSTAT: what INFO counts begins at zero; the slow log and LATENCY's events stay, as in Redis.
+    pub fn reset(&mut self) {
+        let rows = self.rows.len();
+        let old = std::mem::take(self);
+        *self = Metrics { slow: old.slow, spikes: old.spikes, clients: old.clients, ..Metrics::new(rows) };
+    }
+
     /// Counts an error by its code. `line` is what follows `-`.
     pub fn error(&mut self, line: &[u8]) {
         self.errors += 1;
@@ -232,7 +259,7 @@ impl Metrics {
             // One sample a second, the worst of it, as in Redis.
             Some((last, worst)) if *last == at => *worst = ms.max(*worst),
             _ => {
-                if spikes.samples.len() == 160 {
+                if spikes.samples.len() == SAMPLES_MAX {
                     spikes.samples.pop_front();
                 }
                 spikes.samples.push_back((at, ms));

@@ -64,7 +64,7 @@ const SHARD_BITS: u32 = 10;
 
 pub(super) fn scan(engine: &mut Engine, index: u32, args: Args<'_>) -> Served {
     let refuse = |engine: &mut Engine, fault: Fault| engine.refuse(index, None, &fault);
-    let Some(cursor) = base::number::parse_u64(args.at(1)) else { return refuse(engine, Fault::err("invalid cursor")) };
+    let Some(cursor) = parse_cursor(args.at(1)) else { return refuse(engine, Fault::err("invalid cursor")) };
     let (mut count, mut pattern, mut kind) = (10i64, None, None);
     let mut i = 2;
     while i < args.len() {
@@ -202,5 +202,49 @@ pub(super) fn swapdb(engine: &mut Engine, index: u32, args: Args<'_>) -> Served 
 fn kind_name(kind: store::Kind) -> &'static [u8] {
     match kind {
         store::Kind::String => b"string",
+    }
+}
+
+/// C's `strtoul`, as Redis reads a cursor: a sign may stand before it (a negative one wraps), nothing at all is 0, no
+/// blank before and nothing after.
+fn parse_cursor(text: &[u8]) -> Option<u64> {
+    // A C string ends at its first NUL.
+    let text = text.split(|&b| b == 0).next().unwrap_or(text);
+    let (negative, digits) = match text {
+        [] => return Some(0),
+        [b'-', digits @ ..] => (true, digits),
+        [b'+', digits @ ..] => (false, digits),
+        digits => (false, digits),
+    };
+    if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    let n = digits.iter().try_fold(0u64, |n, b| n.checked_mul(10)?.checked_add((b - b'0').into()))?;
+    Some(if negative { n.wrapping_neg() } else { n })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cursors_are_read_as_redis_reads_them() {
+        for (text, expected) in [
+            ("0", Some(0)),
+            ("", Some(0)),
+            ("007", Some(7)),
+            ("+5", Some(5)),
+            ("-1", Some(u64::MAX)),
+            ("18446744073709551615", Some(u64::MAX)),
+            ("18446744073709551616", None),
+            ("1\0x", Some(1)),
+            (" 1", None),
+            ("1 ", None),
+            ("-", None),
+            ("x", None),
+            ("1x", None),
+        ] {
+            assert_eq!(parse_cursor(text.as_bytes()), expected, "{text:?}");
+        }
     }
 }

@@ -4,9 +4,19 @@
 mod client;
 mod cluster;
 mod commands;
+mod config;
 mod connection;
+mod debug;
+mod digest;
+mod info;
 mod keyspace;
+mod latency;
+mod memcache;
+mod memory;
+mod misc;
+mod monitor;
 mod replication;
+mod slowlog;
 
 use crate::engine::{Engine, Served};
 use base::Args;
@@ -44,6 +54,41 @@ pub fn serve(engine: &mut Engine, index: u32, verb: Verb, row: &'static Row, arg
         Randomkey => keyspace::randomkey(engine, index),
         Flushall | Flushdb => keyspace::flush(engine, index, verb, args),
         Swapdb => keyspace::swapdb(engine, index, args),
-        _ => engine.refuse(index, Some(row), &base::Fault::err("not there")),
+        Info => info::info(engine, index, args),
+        ConfigGet => config::get(engine, index, args),
+        ConfigSet => config::set(engine, index, args),
+        ConfigRewrite => config::rewrite(engine, index),
+        ConfigResetstat => config::resetstat(engine, index),
+        ConfigHelp => commands::help(engine, index, "config"),
+        Debug => debug::debug(engine, index, args),
+        Lastsave => misc::lastsave(engine, index),
+        Lolwut => misc::lolwut(engine, index, args),
+        Shutdown => misc::shutdown(engine, index, args),
+        Time => misc::time(engine, index),
+        LatencyDoctor => latency::doctor(engine, index),
+        LatencyGraph => latency::graph(engine, index, args),
+        LatencyHelp => commands::help(engine, index, "latency"),
+        LatencyHistogram => latency::histogram(engine, index, args),
+        LatencyHistory => latency::history(engine, index, args),
+        LatencyLatest => latency::latest(engine, index),
+        LatencyReset => latency::reset(engine, index, args),
+        MemoryDoctor => memory::doctor(engine, index),
+        MemoryHelp => commands::help(engine, index, "memory"),
+        MemoryMallocStats => memory::malloc_stats(engine, index),
+        MemoryPurge => memory::purge(engine, index),
+        MemoryStats => memory::stats(engine, index),
+        Monitor => monitor::monitor(engine, index),
+        SlowlogGet => slowlog::get(engine, index, args),
+        SlowlogHelp => commands::help(engine, index, "slowlog"),
+        SlowlogLen => slowlog::len(engine, index),
+        SlowlogReset => slowlog::reset(engine, index),
+        McVersion => memcache::version(engine, index),
+        McVerbosity => memcache::verbosity(engine, index, args),
+        McFlushAll => memcache::flush_all(engine, index, args),
+        McStats => memcache::stats(engine, index, args),
+        McQuit => memcache::quit(engine, index),
+        McCacheMemlimit => memcache::memlimit(engine, index, args),
+        McMetaNoop => memcache::meta_noop(engine, index),
+        McShutdown => memcache::shutdown(engine, index, args),
     }
 }

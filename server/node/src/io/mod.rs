@@ -3,3 +3,4 @@
 
 pub mod listen;
 pub mod ring;
+pub mod usage;
