@@ -15,7 +15,7 @@ use base::{Args, Fault};
 static FAMILIES: [&[Row]; 14] = [
     &STRING,
     &GENERIC,
-    MEMCACHE,
+    &MEMCACHE,
     &CONNECTION,
     &SERVER,
     &CLUSTER_FAMILY,

@@ -19,7 +19,7 @@ impl Engine {
         if !self.locks.is_empty() {
             let generation = self.conns[index as usize].generation;
             let client = Client { shard: self.me.0, conn: index, generation };
-            if let Some(queue) = self.blocked(row, args, manner, client) {
+            if let Some(queue) = self.blocked(row, args, client) {
                 let origin = if manner.silent { Origin { conn: index, generation, seq: 0 } } else { self.place(index) };
                 return self.defer(queue, client, self.me, origin, manner, row, 0, args);
             }
@@ -73,7 +73,7 @@ impl Engine {
         let row = table::by_id(row).expect("rows are the same in every shard");
         let client = Client { shard: home.0, conn: origin.conn, generation: origin.generation };
         if !self.locks.is_empty()
-            && let Some(queue) = self.blocked(row, args, manner, client)
+            && let Some(queue) = self.blocked(row, args, client)
         {
             return self.defer(queue, client, home, origin, manner, row, tx, args);
         }
@@ -196,13 +196,13 @@ impl Engine {
     }
 
     /// The queue in which an ask must wait, if any.
-    fn blocked(&mut self, row: &'static Row, args: Args<'_>, manner: Manner, client: Client) -> Option<u64> {
+    fn blocked(&mut self, row: &'static Row, args: Args<'_>, client: Client) -> Option<u64> {
         let reads = row.flags & Flag::WRITE == 0;
         let mut keys = Vec::new();
         if table::keys_of(row, args, &mut keys).is_err() {
             return None; // The handler says what is wrong with it, and touches nothing.
         }
-        keys.iter().find_map(|&k| self.locks.blocks(self.store.fingerprint(manner.db, args.at(k)), client, reads))
+        keys.iter().find_map(|&k| self.locks.blocks(self.lock_key(args.at(k)), client, reads))
     }
 
     fn defer(
@@ -225,7 +225,7 @@ impl Engine {
             let tx = if tx == 0 { self.process.next_tx() } else { tx };
             return self.begin_alone(TxId(tx), client, ask);
         }
-        let key = self.store.fingerprint(manner.db, args.at(keys[0]));
+        let key = self.lock_key(args.at(keys[0]));
         self.locks.wait(queue, key, client, row.flags & Flag::WRITE == 0, ask);
     }
 

@@ -98,7 +98,7 @@ impl Engine {
             .iter()
             .map(|part| {
                 let words = part.keys.iter().map(|&n| args.at(keys[n])).collect();
-                let reads = part.keys.iter().map(|&n| ((together.db)(args, n, manner.db), (together.read)(args, n))).collect();
+                let reads = part.keys.iter().map(|&n| (together.place(args, n, manner.db, self.live.limits.databases), (together.read)(args, n))).collect();
                 (part.shard, Access::Keys { keys: words, reads, exclusive, no_touch: manner.no_touch })
             })
             .collect();
@@ -158,10 +158,15 @@ impl Engine {
         let mut words = Vec::new();
         command::table::keys_of(ask.row, ask.args.args(), &mut words).expect("its keys were found when it was routed");
         let exclusive = ask.row.flags & Flag::WRITE != 0;
-        let keys = words.iter().map(|&k| (self.store.fingerprint(ask.manner.db, ask.args.args().at(k)), exclusive)).collect();
+        let keys = words.iter().map(|&k| (self.lock_key(ask.args.args().at(k)), exclusive)).collect();
         self.parts.insert(id, Part::Alone(ask));
         self.lock(id, client, keys);
         self.pump();
+    }
+
+    /// What locks know a key by: the same in every database, for MOVE and COPY touch two.
+    pub(super) fn lock_key(&self, key: &[u8]) -> LockKey {
+        self.store.fingerprint(DbId::ZERO, key)
     }
 
     fn lock(&mut self, id: TxId, client: Client, keys: Vec<(LockKey, bool)>) {
@@ -175,10 +180,7 @@ impl Engine {
     pub(super) fn lock_part(&mut self, ask: LockAsk) {
         let keys = match &ask.access {
             Access::Whole => vec![(WHOLE, true)],
-            Access::Keys { keys, reads, exclusive, .. } => {
-                let dbs = reads.iter().map(|&(db, _)| db);
-                keys.args().iter().zip(dbs).map(|(key, db)| (self.store.fingerprint(db, key), *exclusive)).collect()
-            }
+            Access::Keys { keys, exclusive, .. } => keys.args().iter().map(|key| (self.lock_key(key), *exclusive)).collect(),
         };
         self.parts.insert(ask.id, Part::Asked { coordinator: ask.coordinator, access: ask.access });
         self.lock(ask.id, ask.client, keys);
