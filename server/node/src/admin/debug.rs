@@ -67,7 +67,7 @@ pub(super) fn debug(engine: &mut Engine, index: u32, args: Args<'_>) -> Served {
         b"quicklist-packed-threshold" if n == 3 => {
             let size = std::str::from_utf8(word(2)).ok().and_then(parse_bytes);
             // Redis: two thirds of a list node's bound of 4 GiB.
-            if !size.is_some_and(|s| s > 0 && s < (1 << 32) - (1 << 20)) {
+            if !size.is_some_and(|s| s < (1 << 32) - (1 << 20)) {
                 let fault = Fault::err("argument must be a memory value bigger than 1 and smaller than 4gb");
                 return engine.refuse(index, None, &fault);
             }
@@ -81,15 +81,15 @@ pub(super) fn debug(engine: &mut Engine, index: u32, args: Args<'_>) -> Served {
         b"pause-cron" | b"set-skip-checksum-validation" | b"aof-flush-sleep" | b"set-disable-deny-scripts" if n == 3 => {
             engine.answer(index, |r| r.ok());
         }
+        b"reload" if args.from(2).iter().any(|w| ![&b"merge"[..], b"noflush", b"nosave"].contains(&&w.to_ascii_lowercase()[..])) => {
+            let fault = Fault::err("DEBUG RELOAD only supports the MERGE, NOFLUSH and NOSAVE options.");
+            return engine.refuse(index, None, &fault);
+        }
         b"reload" | b"loadaof" => {
             let text = format!("DEBUG {} needs data on disk, and none is written", String::from_utf8_lossy(&sub).to_ascii_uppercase());
             return engine.refuse(index, None, &Fault::err(text));
         }
-        _ => {
-            let given = String::from_utf8_lossy(&word(1)[..word(1).len().min(128)]).into_owned();
-            let text = format!("unknown subcommand or wrong number of arguments for '{given}'. Try DEBUG HELP.");
-            return engine.refuse(index, None, &Fault::err(text));
-        }
+        _ => return super::unknown_subcommand(engine, index, args),
     }
     Served::Done
 }
@@ -212,9 +212,8 @@ fn sds_len(entry: store::Entry<'_>, facts: Facts<'_>) -> Result<String, Fault> {
 /// Every shard makes those keys that are its own.
 fn populate(engine: &mut Engine, index: u32, args: Args<'_>) -> Served {
     let positive = |word: &[u8]| match parse_i64(word) {
-        None => Err(Fault::NotInteger),
-        Some(n) if n < 0 => Err(Fault::err("value is out of range, must be positive")),
-        Some(n) => Ok(n as u64),
+        Some(n @ 0..) => Ok(n as u64),
+        _ => Err(Fault::err("value is out of range, must be positive")),
     };
     let size = args.get(4).map_or(Ok(0), positive);
     let (count, size) = match (positive(args.at(2)), size) {
@@ -423,7 +422,7 @@ fn reply_buffer(engine: &mut Engine, index: u32, args: Args<'_>) -> Served {
     if args.is(2, "peak-reset-time") {
         return engine.refuse(index, None, &Fault::NotInteger);
     }
-    engine.refuse(index, None, &Fault::Syntax)
+    super::unknown_subcommand(engine, index, args)
 }
 
 #[cfg(test)]

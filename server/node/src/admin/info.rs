@@ -554,7 +554,7 @@ fn commandstats(all: &Part, t: &mut Text) {
     t.head("Commandstats");
     for (row, c) in table::rows().zip(&all.rows).filter(|(_, c)| c.calls + c.rejected + c.failed > 0) {
         let us = c.ns / 1000;
-        let per_call = if c.calls > 0 { c.ns as f64 / 1000.0 / c.calls as f64 } else { 0.0 };
+        let per_call = if c.calls > 0 { us as f64 / c.calls as f64 } else { 0.0 };
         t.line(
             &format!("cmdstat_{}", full_name(row)),
             format_args!(

@@ -95,44 +95,71 @@ pub(super) fn scan(engine: &mut Engine, index: u32, args: Args<'_>) -> Served {
         });
         return Served::Done;
     }
-    let pattern_ = pattern;
+    // At the start of a shard the next ones are asked too: those that hold little are walked whole, so that a small database
+    // is told in one reply, as Redis tells it.
+    let asked: Vec<ShardId> = (shard..if place == 0 { shards } else { shard + 1 }).map(|s| ShardId(s as u16)).collect();
+    let count = count.min(i32::MAX as i64) as usize;
     engine.gather_from(
         index,
-        &[ShardId(shard as u16)],
-        move |_| {
-            let (pattern, kind) = (pattern_.clone(), kind.clone());
-            let mut cursor = place;
-            let mut left = count.min(i32::MAX as i64) as usize;
-            let mut keys: Vec<Vec<u8>> = Vec::new();
+        &asked,
+        move |e| {
+            let first = e.me.0 as u64 == shard;
+            if !first && e.store.len(db) > count {
+                return Answer::Now(None);
+            }
+            let (pattern, kind) = (pattern.clone(), kind.clone());
+            let mut walk = Walked { place: if first { place } else { 0 }, seen: 0, keys: Vec::new() };
             Answer::Later(Box::new(move |e| {
                 let now_ms = e.now.ms();
-                let step = left.min(WALK_POSITIONS);
-                let mut seen = 0;
-                cursor = e.store.scan(db, cursor, step, now_ms, |key, entry| {
-                    seen += 1;
+                let Walked { place, seen, keys } = &mut walk;
+                let step = if first { (count - *seen).min(WALK_POSITIONS) } else { WALK_POSITIONS };
+                let before = *seen;
+                *place = e.store.scan(db, *place, step, now_ms, |key, entry| {
+                    *seen += 1;
                     let kind_fits = kind.as_ref().is_none_or(|k| k == kind_name(entry.kind()));
                     if kind_fits && pattern.as_ref().is_none_or(|p| base::glob::matches(p, key, false)) {
                         keys.push(key.to_vec());
                     }
                 });
-                left = left.saturating_sub(step.max(seen));
-                (cursor == 0 || left == 0).then(|| (cursor, std::mem::take(&mut keys)))
+                if *place != 0 {
+                    // A step that met few counts too: a walk is bounded by what it passes.
+                    *seen = (*seen).max(before + step);
+                }
+                (*place == 0 || first && *seen >= count).then(|| Some(std::mem::take(&mut walk)))
             }))
         },
-        move |_, parts: Vec<(u64, Vec<Vec<u8>>)>, reply| {
-            let (place, keys) = &parts[0];
-            let next = match *place {
-                0 if shard + 1 < shards => shard + 1,
-                0 => 0,
-                place => place << SHARD_BITS | shard,
-            };
+        move |_, parts: Vec<Option<Walked>>, reply| {
+            let mut keys: Vec<Vec<u8>> = Vec::new();
+            let (mut next, mut seen) = (shard, 0);
+            let mut place = 0;
+            for part in parts {
+                let Some(part) = part.filter(|_| seen < count || next == shard) else { break };
+                keys.extend(part.keys);
+                if part.place != 0 {
+                    place = part.place;
+                    break;
+                }
+                seen += part.seen;
+                next += 1;
+            }
+            let cursor = if next < shards { place << SHARD_BITS | next } else { 0 };
             reply.array(2);
-            reply.bulk(next.to_string().as_bytes());
+            reply.bulk(cursor.to_string().as_bytes());
             reply.array(keys.len());
             keys.iter().for_each(|k| reply.bulk(k));
         },
     );
     Served::Done
+}
+
+/// What one shard found for a SCAN.
+#[derive(Default)]
+struct Walked {
+    /// Where it goes on; 0: the end.
+    place: u64,
+    /// Entries that were looked at.
+    seen: usize,
+    keys: Vec<Vec<u8>>,
 }
 
 /// A key of a shard chosen by how many it holds.

@@ -19,12 +19,22 @@ mod replication;
 mod slowlog;
 
 use crate::engine::{Engine, Served};
+use crate::session::Stall;
 use base::Args;
 use command::row::{Row, Verb};
 
 /// Answers one ask of a connection of this shard.
 pub fn serve(engine: &mut Engine, index: u32, verb: Verb, row: &'static Row, args: Args<'_>) -> Served {
     use Verb::*;
+    // What looks at every shard sees all that this connection asked for before.
+    let looks_at_all = matches!(
+        verb,
+        Dbsize | Keys | Scan | Randomkey | Debug | Info | ConfigResetstat | Monitor | Shutdown | McStats | MemoryStats
+            | MemoryDoctor | SlowlogGet | SlowlogLen | SlowlogReset | LatencyHistogram | LatencyReset
+    );
+    if looks_at_all && !engine.conns[index as usize].order.is_empty() {
+        return Served::Stall(Stall::Barrier);
+    }
     match verb {
         Ping => connection::ping(engine, index, row, args),
         Auth => connection::auth(engine, index, args),
@@ -91,4 +101,12 @@ pub fn serve(engine: &mut Engine, index: u32, verb: Verb, row: &'static Row, arg
         McMetaNoop => memcache::meta_noop(engine, index),
         McShutdown => memcache::shutdown(engine, index, args),
     }
+}
+
+/// A container whose word 1 is none of its own, or has too many words after it.
+fn unknown_subcommand(engine: &mut Engine, index: u32, args: Args<'_>) -> Served {
+    let cut = |word: &[u8]| String::from_utf8_lossy(&word[..word.len().min(128)]).into_owned();
+    let (container, given) = (cut(args.at(0)).to_ascii_uppercase(), cut(args.at(1)));
+    let text = format!("unknown subcommand or wrong number of arguments for '{given}'. Try {container} HELP.");
+    engine.refuse(index, None, &base::Fault::err(text))
 }

@@ -8,6 +8,9 @@ use base::{Args, Fault};
 const DEFAULT_COUNT: usize = 10;
 
 pub(super) fn get(engine: &mut Engine, index: u32, args: Args<'_>) -> Served {
+    if args.len() > 3 {
+        return super::unknown_subcommand(engine, index, args);
+    }
     let count = match args.get(2).map(parse_i64) {
         None => DEFAULT_COUNT,
         Some(Some(-1)) => usize::MAX,

@@ -100,6 +100,18 @@ impl Engine {
         }
     }
 
+    /// Does something on one shard and waits for nobody.
+    pub fn on_shard(&mut self, shard: ShardId, each: impl Fn(&mut Engine) + Send + Sync + 'static) {
+        if shard == self.me {
+            return each(self);
+        }
+        let each: Each = Arc::new(move |engine| {
+            each(engine);
+            Answer::Now(Box::new(()))
+        });
+        self.outbox[shard.index()].mail(Mail::Gather { id: NOBODY_WAITS, home: self.me, each });
+    }
+
     pub(super) fn gather_part(&mut self, id: u64, home: ShardId, each: Each) {
         let send = move |engine: &mut Engine, part| {
             if id == NOBODY_WAITS {

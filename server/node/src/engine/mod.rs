@@ -124,6 +124,8 @@ pub struct Engine {
     frozen_until_us: u64,
     /// For how long the ask that is now answered has stood still, ns: its time counts as the command's.
     pub stood_ns: u64,
+    /// Whose ask of another shard was run last, for the slow log.
+    far_asker: Option<(ShardId, Origin)>,
     cron_next_us: u64,
     /// Round-robin of the clients' cron.
     cron_conn: usize,
@@ -132,6 +134,7 @@ pub struct Engine {
 
     // Scratch, kept for its memory.
     spans: Vec<Span>,
+    ahead: Vec<ask::Ahead>,
     keys: Vec<usize>,
     scratch: Out,
     /// Output buffers of connections that owe nothing.
@@ -179,10 +182,12 @@ impl Engine {
             memory_over: false,
             frozen_until_us: 0,
             stood_ns: 0,
+            far_asker: None,
             cron_next_us: 0,
             cron_conn: 0,
             active: false,
             spans: Vec::new(),
+            ahead: Vec::new(),
             keys: Vec::new(),
             scratch: Out::new(),
             scratch_pool: Vec::new(),

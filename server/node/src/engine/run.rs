@@ -123,7 +123,9 @@ impl Engine {
             self.start_job(job, home, origin, manner);
         }
         let ns = self.lap_ns();
-        self.ran(row, args, ns, Some(failed), u32::MAX);
+        let index = if home == self.me { origin.conn } else { u32::MAX };
+        self.far_asker = Some((home, origin)).filter(|_| home != self.me);
+        self.ran(row, args, ns, Some(failed), index);
     }
 
     /// Delivers a reply that is drawn (and counted) already.
@@ -183,15 +185,25 @@ impl Engine {
         if self.live.slowlog_ns.is_none_or(|limit| ns < limit) || row.flags & Flag::SKIP_SLOWLOG != 0 {
             return;
         }
-        let (client, name) = match self.conns.get(index as usize) {
-            Some(conn) => (conn.peer.addr(), conn.name.to_vec()),
-            None => (String::new(), Vec::new()),
-        };
         let id = self.process.next_slowlog_id();
         let shown = secret::blanked(row, args);
-        let slow = Slow { id, at, us: ns / 1000, args: Slow::cut(shown.as_ref().map_or(args, |s| s.args())), client, name };
+        let slow = Slow { id, at, us: ns / 1000, args: Slow::cut(shown.as_ref().map_or(args, |s| s.args())), client: String::new(), name: Vec::new() };
+        match self.far_asker.take() {
+            // Who asked is known where it is connected: there the entry is kept.
+            Some((home, origin)) => self.on_shard(home, move |engine| engine.keep_slow(origin.conn, Some(origin.generation), slow.clone())),
+            None => self.keep_slow(index, None, slow),
+        }
+    }
+
+    fn keep_slow(&mut self, index: u32, generation: Option<u32>, mut slow: Slow) {
+        let conn = self.conns.get(index as usize).filter(|c| generation.is_none_or(|g| g == c.generation));
+        if let Some(conn) = conn {
+            (slow.client, slow.name) = (conn.peer.addr(), conn.name.to_vec());
+        }
         let Metrics { slow: log, .. } = &mut self.metrics;
-        log.push_front(slow);
+        // Entries of asks that ran elsewhere come a little later: numbers fall from the front.
+        let at = log.iter().position(|older| older.id < slow.id).unwrap_or(log.len());
+        log.insert(at, slow);
         log.truncate(self.live.slowlog_len_max);
     }
 
