@@ -469,3 +469,79 @@ impl Segment {
         assert_eq!(len, self.len(), "length of a segment");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Encoding;
+    use crate::entry::{Content, Facts};
+    use crate::rng::Rng;
+
+    fn entry(heap: &mut Heap, number: u64) -> Owned {
+        let facts = Facts {
+            key: &number.to_le_bytes(),
+            content: Content::Inline(b""),
+            age: 0,
+            encoding: Encoding::Auto,
+            deadline: None,
+            version: None,
+            flags: 0,
+            fetched: false,
+        };
+        Owned::build(heap, facts)
+    }
+
+    /// Tags as a good hash gives them, and as nobody wants them.
+    #[test]
+    fn any_tags_in_any_number_are_found_again() {
+        let spread: [(&str, fn(&mut Rng) -> u16); 4] = [
+            ("even", |rng| rng.next() as u16),
+            ("all first", |_| 0),
+            ("all last", |_| u16::MAX),
+            ("two heaps", |rng| if rng.below(2) == 0 { 0x7fff } else { 0xfff0 + rng.below(16) as u16 }),
+        ];
+        let lengths: &[usize] = if cfg!(miri) { &[1, 60] } else { &[1, 3, 60, 700, 20_000] };
+        for (name, tag) in spread {
+            for &length in lengths {
+                let mut rng = Rng::new(length as u64);
+                let mut heap = Heap::new();
+                let mut all: Vec<(u16, u64)> = (0..length as u64).map(|number| (tag(&mut rng), number)).collect();
+                all.sort_unstable();
+                let mut slots: Vec<Slot> =
+                    all.iter().map(|&(tag, number)| Slot::new(tag, entry(&mut heap, number))).collect();
+                let mut segment = Segment::build(&mut heap, Size::right(length), 7, &slots);
+                // Take some out, put others in; where there is no more room, build anew.
+                for number in length as u64..length as u64 + 400.min(length as u64) {
+                    let (gone_tag, gone) = all.swap_remove(rng.below(all.len() as u64) as usize);
+                    let at = segment.find(gone_tag, |e| e.key() == gone.to_le_bytes()).expect("every entry is found");
+                    segment.remove(at).free(&mut heap);
+                    for _ in 0..1 + rng.below(2) {
+                        let number = number + (all.len() as u64) * 1_000_000;
+                        let slot = Slot::new(tag(&mut rng), entry(&mut heap, number));
+                        all.push((slot.tag(), number));
+                        if segment.insert(slot).is_err() {
+                            segment.collect(&mut slots);
+                            slots.push(slot);
+                            slots.sort_by_key(|slot| slot.tag());
+                            let grown = Segment::build(&mut heap, segment.size().next(), 7, &slots);
+                            segment.free(&mut heap);
+                            segment = grown;
+                        }
+                    }
+                    if cfg!(miri) || number % 64 == 0 {
+                        segment.verify();
+                    }
+                }
+                segment.verify();
+                assert_eq!(segment.len(), all.len(), "{name}, {length}");
+                for (tag, number) in all {
+                    let at = segment.find(tag, |e| e.key() == number.to_le_bytes());
+                    segment.remove(at.expect("every entry is found")).free(&mut heap);
+                    assert!(segment.find(tag, |e| e.key() == number.to_le_bytes()).is_none());
+                }
+                segment.free(&mut heap);
+                assert_eq!(heap.used(), 0, "{name}, {length}");
+            }
+        }
+    }
+}
