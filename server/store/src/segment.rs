@@ -494,7 +494,8 @@ mod tests {
     /// Tags as a good hash gives them, and as nobody wants them.
     #[test]
     fn any_tags_in_any_number_are_found_again() {
-        let spread: [(&str, fn(&mut Rng) -> u16); 4] = [
+        type Spread = (&'static str, fn(&mut Rng) -> u16);
+        let spread: [Spread; 4] = [
             ("even", |rng| rng.next() as u16),
             ("all first", |_| 0),
             ("all last", |_| u16::MAX),
