@@ -122,6 +122,41 @@ pub struct Reading<'b, M> {
 }
 
 impl<M> Reading<'_, M> {
+    /// The second words of the asks among the next records, at most `n` records: their keys, most likely.
+    pub fn keys_ahead(&self, n: usize) -> impl Iterator<Item = (DbId, &[u8])> {
+        let bytes = &self.out.bytes;
+        let mut at = self.at;
+        (0..n).map_while(move |_| {
+            let kind = *bytes.get(at)?;
+            let mut r = Reader { bytes, at: at + 13 };
+            match kind {
+                MAIL => at += 1,
+                REPLY => {
+                    let len = r.u32() as usize;
+                    at = r.at + 4 + len;
+                }
+                _ => {
+                    let flags = r.u16() >> 8;
+                    let db = DbId(r.u16());
+                    r.at += if flags & 4 != 0 { 10 } else { 2 };
+                    let words = r.u32();
+                    let mut key = None;
+                    for word in 0..words {
+                        let len = r.u32() as usize;
+                        if word == 1 {
+                            key = Some((db, &bytes[r.at..r.at + len]));
+                        }
+                        r.at += len;
+                    }
+                    at = r.at;
+                    return Some(key);
+                }
+            }
+            Some(None)
+        })
+        .flatten()
+    }
+
     pub fn next(&mut self) -> Option<Record<'_, M>> {
         let kind = *self.out.bytes.get(self.at)?;
         if kind == MAIL {

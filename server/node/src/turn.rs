@@ -23,6 +23,8 @@ const SLEEP_US_MAX: u64 = 100_000;
 const YIELD_US: u64 = 500;
 /// How long a stopping shard waits for clients to take their replies.
 const FAREWELL_US: u64 = 2_000_000;
+/// Completions whose keys are fetched from memory together.
+const HINTS: usize = 16;
 /// A listener that cannot accept (no descriptors left) is tried again after this.
 const ACCEPT_AGAIN_US: u64 = 100_000;
 
@@ -123,7 +125,10 @@ impl Turn {
 
     fn take_completions(&mut self) {
         let done = self.ring.take_done();
-        for d in &done {
+        for (i, d) in done.iter().enumerate() {
+            if i % HINTS == 0 {
+                self.hint(&done[i..done.len().min(i + HINTS)]);
+            }
             match d.op {
                 Op::Receive => self.received(d),
                 Op::Send => self.sent(d),
@@ -133,6 +138,23 @@ impl Turn {
             }
         }
         self.ring.recycle(done);
+    }
+
+    /// Has the memory that the next connections' asks will want fetched while others are served: first the table's slots of
+    /// all of them, then the entries that those name.
+    fn hint(&self, done: &[Done]) {
+        if done.len() < 2 {
+            return;
+        }
+        for entry in [false, true] {
+            for d in done.iter().filter(|d| d.op == Op::Receive) {
+                if let Some((_, bytes)) = self.ring.received(d)
+                    && !self.links[d.index as usize].shut
+                {
+                    self.engine.hint(d.index, bytes, entry);
+                }
+            }
+        }
     }
 
     fn received(&mut self, d: &Done) {

@@ -1,11 +1,11 @@
 //! From bytes to asks, and from an ask to whoever answers it.
 
 use super::{Engine, OUTBOX_BYTES_MAX, Served, secret};
-use crate::ask::Manner;
+use crate::ask::{Dialect, Manner};
 use crate::log::Level;
 use crate::session::{Door, Parser, ReplyMode, Stall};
 use base::slot::{SLOTS, slot_of};
-use base::{Args, Fault, ShardId, SlotId};
+use base::{Args, Fault, ShardId, SlotId, Span};
 use command::row::{Flag, Row, Run};
 use command::table;
 
@@ -13,6 +13,8 @@ use command::table;
 const STALLED_INPUT_BYTES_MAX: usize = 64 * 1024;
 /// A session that owes its client this much goes on when the client has read it.
 const OWED_BYTES_MAX: usize = 32 << 20;
+/// Asks of a pipeline that are read before the first of them is run.
+const AHEAD: usize = 16;
 /// Asks of one session in a row before others have their turn.
 const ASKS_A_TURN_MAX: u32 = 1024;
 
@@ -76,94 +78,63 @@ impl Engine {
     }
 
     /// Reads and runs asks from `bytes`; how many bytes it is done with.
+    ///
+    /// A pipeline is read some asks ahead of what is run, so that the table slots and entries of their keys are on their
+    /// way from memory meanwhile: two cache misses an ask otherwise, 40 % of all user time at 16 asks a pipeline.
     fn drive(&mut self, index: u32, bytes: &[u8]) -> usize {
         if self.frozen_until_us > self.now.up_us {
             self.stall(index, Stall::Until(self.frozen_until_us));
             return 0;
         }
-        let mut pos = 0;
-        let mut asks = 0;
+        let mut ahead = std::mem::take(&mut self.ahead);
         let mut spans = std::mem::take(&mut self.spans);
         self.lap = self.ticks();
-        while pos < bytes.len() {
-            let conn = &mut self.conns[index as usize];
-            if conn.closing {
+        let mut pos = 0;
+        let mut asks = 0;
+        'reading: while pos < bytes.len() {
+            ahead.clear();
+            spans.clear();
+            let last = self.read_ahead(index, &bytes[pos..], &mut ahead, &mut spans);
+            if ahead.len() > 1 {
+                let db = self.conns[index as usize].db;
+                for ask in &ahead {
+                    if let Some(key) = ask.args(&bytes[pos..], &spans).get(1) {
+                        self.store.prefetch_entry(db, key);
+                    }
+                }
+            }
+            let mut used = 0;
+            for ask in &ahead {
+                let conn = &mut self.conns[index as usize];
+                if conn.closing {
+                    pos = bytes.len();
+                    break 'reading;
+                }
+                let args = ask.args(&bytes[pos..], &spans);
+                let served = match stall_of(conn, asks) {
+                    Some(stall) => Served::Stall(stall),
+                    None if conn.dialect == Dialect::Memcache => self.memcache_ask(index, args, ask.noreply),
+                    None => self.ask(index, args),
+                };
+                if let Served::Stall(stall) = served {
+                    // The ask stays in the input and is read once more: forget that it was.
+                    self.conns[index as usize].parser.rewind(ask.before);
+                    self.stall(index, stall);
+                    pos += ask.at;
+                    break 'reading;
+                }
+                used = ask.at + ask.used;
+                asks += 1;
+            }
+            pos += used;
+            if self.conns[index as usize].closing {
                 pos = bytes.len();
                 break;
             }
-            if let Some(stall) = stall_of(conn, asks) {
-                self.stall(index, stall);
-                break;
-            }
-            let rest = &bytes[pos..];
-            let outcome = match &mut conn.parser {
-                Parser::Resp(parser) => {
-                    use wire::resp::{ParseLimits, Parsed};
-                    let limits = ParseLimits {
-                        bulk_bytes_max: self.live.limits.value_bytes_max,
-                        authenticated: conn.authenticated || !self.live.password_set,
-                    };
-                    spans.clear();
-                    match parser.parse(rest, &mut spans, &limits) {
-                        Parsed::Ask { used } => {
-                            let args = Args::new(&rest[..used], &spans);
-                            self.ask(index, args).after(used)
-                        }
-                        Parsed::Quoted { used, words } => self.ask(index, words.args()).after(used),
-                        Parsed::Empty { used } => Ok(used),
-                        Parsed::More { .. } => Err(None),
-                        Parsed::Fault(fault) => {
-                            self.metrics.protocol_errors += 1;
-                            self.take_reply_mode(index);
-                            self.answer(index, |r| r.fault(&fault));
-                            self.close_after_reply(index);
-                            Ok(rest.len())
-                        }
-                        Parsed::TooBig => {
-                            self.metrics.query_limit_disconnections += 1;
-                            self.kill(index);
-                            Ok(rest.len())
-                        }
-                    }
-                }
-                Parser::Memcache(parser) => {
-                    use wire::memcache::{ParseLimits, Parsed};
-                    let limits =
-                        ParseLimits { item_bytes_max: self.live.limits.item_bytes_max, ..ParseLimits::default() };
-                    let before = *parser;
-                    spans.clear();
-                    match parser.parse(rest, &mut spans, &limits) {
-                        Parsed::Ask { used, noreply } => {
-                            let args = Args::new(&rest[..used], &spans);
-                            let served = self.memcache_ask(index, args, noreply);
-                            if let (Served::Stall(_), Parser::Memcache(parser)) =
-                                (served, &mut self.conns[index as usize].parser)
-                            {
-                                // The ask is read once more: forget that it was.
-                                *parser = before;
-                            }
-                            served.after(used)
-                        }
-                        Parsed::Refused { used, line } => {
-                            self.answer(index, |r| r.line(line));
-                            Ok(used)
-                        }
-                        Parsed::Empty { used } => Ok(used),
-                        Parsed::More { .. } => Err(None),
-                        Parsed::Close | Parsed::Binary => {
-                            self.close_after_reply(index);
-                            Ok(rest.len())
-                        }
-                    }
-                }
-            };
-            match outcome {
-                Ok(used) => {
-                    pos += used;
-                    asks += 1;
-                }
+            match self.take_last(index, last) {
+                Ok(used) => pos += used,
                 Err(Some(stall)) => {
-                    // The ask stays in the input and is read once more: the parser starts over with it.
+                    self.conns[index as usize].parser.rewind(None);
                     self.stall(index, stall);
                     break;
                 }
@@ -171,7 +142,111 @@ impl Engine {
             }
         }
         self.spans = spans;
+        self.ahead = ahead;
         pos
+    }
+
+    /// Reads up to `AHEAD` asks. What comes after them that is no ordinary ask is returned to be dealt with in its turn.
+    fn read_ahead(&mut self, index: u32, bytes: &[u8], ahead: &mut Vec<Ahead>, spans: &mut Vec<Span>) -> Last {
+        let Engine { conns, live, store, .. } = self;
+        let conn = &mut conns[index as usize];
+        let authenticated = conn.authenticated || !live.password_set;
+        // What may be sent depends on what an AUTH before it says.
+        let count = if authenticated { AHEAD } else { 1 };
+        let single = self.outbox.len() == 1;
+        let mut at = 0;
+        while ahead.len() < count && at < bytes.len() {
+            let first = spans.len() as u32;
+            let rest = &bytes[at..];
+            let (used, noreply, before) = match &mut conn.parser {
+                Parser::Resp(parser) => {
+                    use wire::resp::{ParseLimits, Parsed};
+                    let limits = ParseLimits { bulk_bytes_max: live.limits.value_bytes_max, authenticated };
+                    match parser.parse(rest, spans, &limits) {
+                        Parsed::Ask { used } => (used, false, None),
+                        other => return Last::Resp(other),
+                    }
+                }
+                Parser::Memcache(parser) => {
+                    use wire::memcache::{ParseLimits, Parsed};
+                    let limits = ParseLimits { item_bytes_max: live.limits.item_bytes_max, ..ParseLimits::default() };
+                    let before = *parser;
+                    match parser.parse(rest, spans, &limits) {
+                        Parsed::Ask { used, noreply } => (used, noreply, Some(before)),
+                        other => return Last::Memcache(other),
+                    }
+                }
+            };
+            let ask = Ahead { at, used, noreply, spans: (first, spans.len() as u32), before };
+            if single && let Some(key) = ask.args(bytes, spans).get(1) {
+                store.prefetch(conn.db, key);
+            }
+            ahead.push(ask);
+            at += used;
+        }
+        Last::Nothing
+    }
+
+    /// Deals with what is no ordinary ask: how many bytes it took, or why the session does not go on.
+    fn take_last(&mut self, index: u32, last: Last) -> Result<usize, Option<Stall>> {
+        match last {
+            Last::Nothing => Ok(0),
+            Last::Resp(parsed) => {
+                use wire::resp::Parsed;
+                match parsed {
+                    Parsed::Ask { .. } => unreachable!("asks are read ahead"),
+                    Parsed::Quoted { used, words } => match stall_of(&mut self.conns[index as usize], 0) {
+                        Some(stall) => Err(Some(stall)),
+                        None => self.ask(index, words.args()).after(used),
+                    },
+                    Parsed::Empty { used } => Ok(used),
+                    Parsed::More { .. } => Err(None),
+                    Parsed::Fault(fault) => {
+                        self.metrics.protocol_errors += 1;
+                        self.take_reply_mode(index);
+                        self.answer(index, |r| r.fault(&fault));
+                        self.close_after_reply(index);
+                        Ok(0)
+                    }
+                    Parsed::TooBig => {
+                        self.metrics.query_limit_disconnections += 1;
+                        self.kill(index);
+                        Ok(0)
+                    }
+                }
+            }
+            Last::Memcache(parsed) => {
+                use wire::memcache::Parsed;
+                match parsed {
+                    Parsed::Ask { .. } => unreachable!("asks are read ahead"),
+                    Parsed::Refused { used, line } => {
+                        self.answer(index, |r| r.line(line));
+                        Ok(used)
+                    }
+                    Parsed::Empty { used } => Ok(used),
+                    Parsed::More { .. } => Err(None),
+                    Parsed::Close | Parsed::Binary => {
+                        self.close_after_reply(index);
+                        Ok(0)
+                    }
+                }
+            }
+        }
+    }
+
+    /// The first ask of bytes that have come for a connection will want this key: a look that costs a few ns and may be
+    /// wrong. It lets the turn fetch for many connections at once before it runs their asks.
+    pub fn hint(&self, index: u32, bytes: &[u8], entry: bool) {
+        let conn = &self.conns[index as usize];
+        if self.outbox.len() > 1 || !conn.input.is_empty() {
+            return;
+        }
+        let Some(key) = likely_key(bytes, conn.dialect) else { return };
+        if entry {
+            self.store.prefetch_entry(conn.db, key);
+        } else {
+            self.store.prefetch(conn.db, key);
+        }
     }
 
     pub(super) fn stall(&mut self, index: u32, stall: Stall) {
@@ -442,6 +517,52 @@ impl Engine {
             Stall::Until(up_us) => self.now.up_us >= up_us,
         }
     }
+}
+
+/// An ask that has been read and not run yet.
+pub(super) struct Ahead {
+    /// Where it begins, and its length.
+    at: usize,
+    used: usize,
+    noreply: bool,
+    /// Its words, among all that were read.
+    spans: (u32, u32),
+    /// memcached's parser as it was before.
+    before: Option<wire::memcache::Parser>,
+}
+
+impl Ahead {
+    fn args<'a>(&self, bytes: &'a [u8], spans: &'a [Span]) -> Args<'a> {
+        Args::new(&bytes[self.at..self.at + self.used], &spans[self.spans.0 as usize..self.spans.1 as usize])
+    }
+}
+
+/// What reading ahead ended with.
+enum Last {
+    Nothing,
+    Resp(wire::resp::Parsed),
+    Memcache(wire::memcache::Parsed),
+}
+
+/// The second word of what looks like a usual ask.
+fn likely_key(bytes: &[u8], dialect: Dialect) -> Option<&[u8]> {
+    if dialect == Dialect::Memcache {
+        let verb = bytes.iter().take(16).position(|&b| b == b' ')?;
+        let key = bytes.get(verb + 1..)?;
+        return key.get(..key.iter().take(256).position(|&b| b <= b' ')?);
+    }
+    // *n CRLF $v CRLF verb CRLF $k CRLF key, with n and v of one digit.
+    let (head, rest) = bytes.split_first_chunk::<8>()?;
+    let &[b'*', _, b'\r', b'\n', b'$', verb, b'\r', b'\n'] = head else { return None };
+    let rest = rest.get(verb.wrapping_sub(b'0') as usize + 2..)?;
+    let (b'$', rest) = rest.split_first()? else { return None };
+    let mut len = 0;
+    let mut at = 0;
+    while let Some(digit) = rest.get(at).map(|b| b.wrapping_sub(b'0')).filter(|&d| d < 10 && at < 4) {
+        len = len * 10 + digit as usize;
+        at += 1;
+    }
+    rest.get(at + 2..at + 2 + len)
 }
 
 impl Served {

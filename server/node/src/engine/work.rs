@@ -9,6 +9,8 @@ use base::ShardId;
 const EXPIRED_A_TURN: usize = 256;
 const BURIED_A_TURN: usize = 512;
 const EVICTED_A_TURN: usize = 128;
+/// Asks of a batch whose keys are fetched from memory together.
+const HINTS: usize = 16;
 /// Sampling of rates, checking of clients.
 const CRON_US: u64 = 100_000;
 /// Of a shard's clients one in this many is looked at in a cron, so each about once a second.
@@ -20,7 +22,15 @@ impl Engine {
         self.active = true;
         self.lap = self.ticks();
         let mut reading = batch.read();
-        while let Some(record) = reading.next() {
+        let mut until_hint = 0;
+        loop {
+            if until_hint == 0 {
+                until_hint = HINTS;
+                reading.keys_ahead(HINTS).for_each(|(db, key)| self.store.prefetch(db, key));
+                reading.keys_ahead(HINTS).for_each(|(db, key)| self.store.prefetch_entry(db, key));
+            }
+            until_hint -= 1;
+            let Some(record) = reading.next() else { break };
             match record {
                 Record::Ask { origin, manner, row, tx, args } => self.run_far(from, origin, manner, row, tx, args),
                 Record::Reply { origin, bytes, shared, base } => {

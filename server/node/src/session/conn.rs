@@ -86,6 +86,16 @@ pub enum Parser {
     Memcache(wire::memcache::Parser),
 }
 
+impl Parser {
+    /// Forgets what was read beyond an ask that is to be read once more. `before`: memcached's, as it was before that ask.
+    pub fn rewind(&mut self, before: Option<wire::memcache::Parser>) {
+        match self {
+            Parser::Resp(parser) => *parser = wire::resp::Parser::default(),
+            Parser::Memcache(parser) => *parser = before.unwrap_or(*parser),
+        }
+    }
+}
+
 /// One connection.
 pub struct Conn {
     /// Process-wide, never reused: CLIENT ID.
@@ -134,6 +144,12 @@ pub struct Conn {
     pub last_active_us: u64,
     /// Since when output has been above the soft limit, `up_us`; 0: it is not.
     pub soft_since_us: u64,
+    /// Until when its ask waits (WAIT), `up_us`; 0: it does not.
+    pub waits_until_us: u64,
+    /// DEBUG SLEEP: (began, ends), `up_us`.
+    pub sleep: Option<(u64, u64)>,
+    /// What was asked last goes over shards without locks: the next ask waits until it is answered.
+    pub fence: bool,
     /// MEMORY and CLIENT LIST: the largest argument vector being read.
     pub multi_words: u32,
 }

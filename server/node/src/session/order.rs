@@ -99,6 +99,15 @@ impl Order {
         Place::Held { at, len }
     }
 
+    /// Replies that are kept in buffers of their own, and the bytes of all that are kept.
+    pub fn held(&self) -> (usize, usize) {
+        let apart = self.places.iter().filter_map(|place| match place {
+            Place::Apart(reply) => Some(reply.len()),
+            _ => None,
+        });
+        apart.fold((0, self.held.len()), |(n, bytes), len| (n + 1, bytes + len))
+    }
+
     /// Drops idle memory.
     pub fn shrink(&mut self) {
         if self.places.is_empty() && self.places.capacity() > 0 {
