@@ -4,62 +4,24 @@
 //! TORC_CASES_REDIS and TORC_CASES_MEMCACHED set to the addresses of genuine servers, what concerns one protocol is asked of
 //! them too, so that the expectation itself is tested; they are flushed.
 
+mod live;
+
+use live::Server;
 use redis::{Commands, ErrorKind, ProtocolVersion, RedisConnectionInfo, RedisResult, ServerErrorKind, TypedCommands};
 use std::collections::{BTreeSet, HashMap};
-use std::net::{TcpListener, TcpStream};
-use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-struct Server {
-    child: Option<Child>,
-    folder: Option<std::path::PathBuf>,
-    resp: String,
-    memcached: String,
-}
-
-impl Server {
-    fn start(shards: usize) -> Server {
-        // A port that was free may be taken before the server has it; another try finds others.
-        (0..5).find_map(|_| Server::try_start(shards)).expect("the server starts on free ports")
-    }
-
-    fn try_start(shards: usize) -> Option<Server> {
-        let free = || {
-            let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
-            listener.local_addr().expect("it is bound").port()
-        };
-        let (resp, memcached) = (free(), free());
-        let folder = std::env::temp_dir().join(format!("torc-clients-{}-{resp}", std::process::id()));
-        std::fs::create_dir_all(&folder).expect("the temporary folder is writable");
-        let mut child = Command::new(env!("CARGO_BIN_EXE_torc"))
-            .args(["--port", &resp.to_string(), "--memcached-port", &memcached.to_string()])
-            .args(["--shards", &shards.to_string(), "--force-shards", "yes", "--loglevel", "warning"])
-            .arg("--dir")
-            .arg(&folder)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .spawn()
-            .expect("the server was built");
-        let end = Instant::now() + Duration::from_secs(20);
-        let up = |port| TcpStream::connect(("127.0.0.1", port)).is_ok();
-        while !(up(resp) && up(memcached)) {
-            let ended = child.try_wait().expect("the child is ours").is_some();
-            if ended || Instant::now() > end {
-                drop(child.kill());
-                drop(child.wait());
-                return None;
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        let address = |port| format!("127.0.0.1:{port}");
-        Some(Server { child: Some(child), folder: Some(folder), resp: address(resp), memcached: address(memcached) })
-    }
-
+/// Connections as the two crates make them.
+trait Connect {
     fn redis(&self) -> redis::Connection {
         self.redis_as(ProtocolVersion::RESP2, 0)
     }
+    fn redis_as(&self, protocol: ProtocolVersion, db: i64) -> redis::Connection;
+    fn memcache(&self) -> memcache::Client;
+}
 
+impl Connect for Server {
     fn redis_as(&self, protocol: ProtocolVersion, db: i64) -> redis::Connection {
         let settings = RedisConnectionInfo::default().set_protocol(protocol).set_db(db);
         let info: redis::ConnectionInfo =
@@ -75,34 +37,6 @@ impl Server {
     fn memcache(&self) -> memcache::Client {
         let url = format!("memcache://{}?protocol=ascii&timeout=20&tcp_nodelay=true", self.memcached);
         memcache::connect(url).expect("the server takes connections")
-    }
-
-    /// SIGTERM, and the exit code that follows.
-    fn stop(mut self) -> Option<i32> {
-        let mut child = self.child.take().expect("only own servers are stopped");
-        let told = Command::new("kill").args(["-TERM", &child.id().to_string()]).status();
-        assert!(told.expect("kill is there").success());
-        let end = Instant::now() + Duration::from_secs(10);
-        while Instant::now() < end {
-            if let Some(status) = child.try_wait().expect("the child is ours") {
-                return status.code();
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        self.child = Some(child);
-        panic!("the server did not end within ten seconds of SIGTERM");
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        if let Some(child) = &mut self.child {
-            drop(child.kill());
-            drop(child.wait());
-        }
-        if let Some(folder) = &self.folder {
-            drop(std::fs::remove_dir_all(folder));
-        }
     }
 }
 
@@ -124,7 +58,7 @@ fn on_all(needs: Needs, test: impl Fn(&Server)) {
         static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
         let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         eprintln!("-- the genuine server at {address}");
-        test(&Server { child: None, folder: None, resp: address.clone(), memcached: address });
+        test(&Server::of_others(&address));
     }
     for shards in [1, 2, 4] {
         eprintln!("-- {shards} shards");

@@ -5,7 +5,7 @@
 mod sim;
 
 use node::session::Door;
-use sim::{Rng, Sim, reply, resp};
+use sim::{Rng, Sim, reply, resp, seeds};
 use std::collections::HashSet;
 
 const KEYS: usize = 4;
@@ -243,18 +243,11 @@ fn history(seed: u64, shards: usize) -> (Vec<Event>, Sim) {
     (events, sim)
 }
 
-fn seeds() -> std::ops::Range<u64> {
-    let number = |name: &str| std::env::var(name).ok().map(|v| v.parse::<u64>().expect("a number"));
-    let first = number("TORC_SEED").unwrap_or(1);
-    let count = number("TORC_SEEDS").unwrap_or(if number("TORC_SEED").is_some() { 1 } else { 300 });
-    first..first.saturating_add(count)
-}
-
 #[test]
 fn histories_are_strictly_serialisable() {
     let mut together = 0;
     let mut yields = 0;
-    for seed in seeds() {
+    for seed in seeds(300) {
         for shards in [1, 2, 4] {
             let (events, mut sim) = history(seed, shards);
             if !is_serialisable(&events) {
@@ -264,17 +257,12 @@ fn histories_are_strictly_serialisable() {
                 panic!("not serialisable: TORC_SEED={seed}, {shards} shards");
             }
             // Let commits arrive; then nothing may be locked or under way.
-            let mut steps = 0;
-            while !sim.is_quiet() {
-                sim.step();
-                steps += 1;
-                assert!(steps < 100_000, "never quiet: TORC_SEED={seed}, {shards} shards");
-            }
+            sim.settle(&format!("TORC_SEED={seed}, {shards} shards"));
             together += sim.engines.iter().map(|e| e.metrics.together).sum::<u64>();
             yields += sim.engines.iter().map(|e| e.metrics.yields).sum::<u64>();
         }
     }
-    println!("{together} transactions over shards, {yields} yields, seeds {:?}", seeds());
+    println!("{together} transactions over shards, {yields} yields, seeds {:?}", seeds(300));
     assert!(together > 0, "the seeds exercise what they are for");
 }
 

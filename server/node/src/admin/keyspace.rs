@@ -212,7 +212,8 @@ pub(super) fn swapdb(engine: &mut Engine, index: u32, args: Args<'_>) -> Served 
     let databases = engine.store.databases() as i64;
     let mut dbs = [DbId::ZERO; 2];
     for (i, word) in ["first", "second"].iter().enumerate() {
-        match parse_i64(args.at(i + 1)) {
+        // Redis reads an `int`: what lies beyond one is no index at all.
+        match parse_i64(args.at(i + 1)).filter(|&n| i32::try_from(n).is_ok()) {
             None => return engine.refuse(index, None, &Fault::err(format!("invalid {word} DB index"))),
             Some(n) if !(0..databases).contains(&n) => return engine.refuse(index, None, &Fault::DbIndexOutOfRange),
             Some(n) => dbs[i] = DbId(n as u16),

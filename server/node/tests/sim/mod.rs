@@ -1,15 +1,18 @@
-//! A whole node in one thread: engines without rings, mail that is late, clients that send in pieces, all from a seed.
+//! Room: node, tests. A whole node in one thread: engines without rings, mail that is late, clients that send in pieces, read late
+//! and hang up, all from a seed.
+#![allow(dead_code, reason = "each test file is a crate of its own and uses what it needs")]
 
 use node::batch::Batch;
 use node::clock::Now;
-use node::config::Settings;
+use node::config::{Guard, Settings};
 use node::engine::{Engine, Mail, Newcomer};
 use node::log::{Level, Log};
 use node::mailbox::MAILBOX_BATCHES;
 use node::process::{Facts, Process};
 use node::session::{Door, Peer};
-use base::ShardId;
+use base::{Out, ShardId};
 use std::collections::VecDeque;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 /// SplitMix64.
@@ -41,6 +44,14 @@ pub struct Client {
     to: VecDeque<u8>,
     /// Came back and is not read yet.
     pub from: Vec<u8>,
+    /// Handed to the kernel and not sent yet.
+    flight: Option<Out>,
+    /// The server asked its ring not to receive for it.
+    paused: bool,
+    /// The server shut it, or it hung up; the server may not have forgotten it yet.
+    shut: bool,
+    /// The server has forgotten it: its index may be another's.
+    pub closed: bool,
 }
 
 pub struct Sim {
@@ -51,6 +62,12 @@ pub struct Sim {
     pub clients: Vec<Client>,
     pub now: Now,
     pub process: Arc<Process>,
+    /// A step takes less than this.
+    pub pace_us: u64,
+    /// One batch in this many leaves its mailbox when its turn comes: the more, the longer mailboxes are full.
+    pub mail_delay: usize,
+    /// One send in this many is done when its turn comes.
+    pub send_delay: usize,
 }
 
 impl Sim {
@@ -58,7 +75,7 @@ impl Sim {
         let facts = Facts {
             run_id: "r".repeat(40),
             node_id: "0".repeat(40),
-            started_unix_s: 0,
+            started_unix_s: 1_790_000_000,
             kernel: "simulated".into(),
             total_memory: 1 << 30,
             executable: "sim".into(),
@@ -67,45 +84,85 @@ impl Sim {
             port: 6379,
             memcached_port: 11211,
         };
-        let process = Arc::new(Process::new(shards, facts, Settings::default(), Log::in_memory(Level::Warning), || 0));
-        let engine =
-            |i| Engine::new(ShardId(i as u16), process.clone(), node::admin::serve, None, seed ^ i as u64);
+        let settings = Settings { enable_debug_command: Guard::Yes, ..Settings::default() };
+        let process = Arc::new(Process::new(shards, facts, settings, Log::in_memory(Level::Warning), || 0));
+        let engine = |i| Engine::new(ShardId(i as u16), process.clone(), node::admin::serve, None, seed ^ i as u64);
         Sim {
             rng: Rng(seed),
             engines: (0..shards).map(engine).collect(),
             wires: (0..shards).map(|_| (0..shards).map(|_| VecDeque::new()).collect()).collect(),
             clients: Vec::new(),
-            now: Now { unix_us: 1_700_000_000_000_000, up_us: 1_000_000 },
+            // A moment in 2026, so that what is asked of absolute times behaves as it does on a real clock.
+            now: Now { unix_us: 1_790_000_000_123_000, up_us: 1_000_000 },
             process,
+            pace_us: 50,
+            mail_delay: 1,
+            send_delay: 1,
         }
     }
 
     /// Connects to a shard; the client's number.
     pub fn connect(&mut self, shard: usize, door: Door) -> usize {
         self.process.place_client(ShardId(shard as u16), true);
-        let peer = Peer::Unix("/sim".into());
+        let address = |port: usize| SocketAddr::from(([127, 0, 0, 1], port as u16));
+        let local = if door == Door::Memcache { 11211 } else { 6379 };
+        let peer = Peer::Tcp { peer: address(20_000 + self.clients.len()), local: address(local) };
         self.engines[shard].begin(self.now);
-        let index = self.engines[shard].open(Newcomer { fd: -1, door, peer });
-        self.clients.push(Client { shard, index, to: VecDeque::new(), from: Vec::new() });
+        let index = self.engines[shard].open(Newcomer { fd: 1000 + self.clients.len() as i32, door, peer });
+        self.clients.push(Client {
+            shard,
+            index,
+            to: VecDeque::new(),
+            from: Vec::new(),
+            flight: None,
+            paused: false,
+            shut: false,
+            closed: false,
+        });
+        self.after(shard);
         self.clients.len() - 1
     }
 
     pub fn send(&mut self, client: usize, bytes: &[u8]) {
-        self.clients[client].to.extend(bytes);
+        if !self.clients[client].shut {
+            self.clients[client].to.extend(bytes);
+        }
+    }
+
+    /// The client goes, whatever it is owed.
+    pub fn hang_up(&mut self, client: usize) {
+        let c = &mut self.clients[client];
+        if c.shut {
+            return;
+        }
+        c.shut = true;
+        c.to.clear();
+        let (shard, index) = (c.shard, c.index);
+        self.engines[shard].begin(self.now);
+        if !self.engines[shard].conns[index as usize].gone {
+            self.engines[shard].hung_up(index);
+        }
+        self.after(shard);
+    }
+
+    /// Time passes, nothing else happens.
+    pub fn advance(&mut self, us: u64) {
+        self.now.unix_us += us;
+        self.now.up_us += us;
     }
 
     /// One random thing happens.
     pub fn step(&mut self) {
-        let advance = self.rng.next() % 50;
-        self.now.unix_us += advance;
-        self.now.up_us += advance;
+        let advance = self.rng.next() % self.pace_us;
+        self.advance(advance);
         let shards = self.engines.len();
-        match self.rng.below(3) {
+        match self.rng.below(4) {
             // A client's bytes arrive, cut anywhere.
             0 if !self.clients.is_empty() => {
                 let c = self.rng.below(self.clients.len());
-                let waiting = self.clients[c].to.len();
-                if waiting > 0 {
+                let client = &mut self.clients[c];
+                let waiting = client.to.len();
+                if waiting > 0 && !client.paused && !client.shut {
                     let n = if self.rng.chance(3) { 1 + self.rng.below(waiting) } else { waiting };
                     let bytes: Vec<u8> = self.clients[c].to.drain(..n).collect();
                     let (shard, index) = (self.clients[c].shard, self.clients[c].index);
@@ -117,10 +174,19 @@ impl Sim {
             // A batch of mail arrives; batches of one pair keep their order, pairs overtake each other.
             1 if shards > 1 => {
                 let (from, to) = (self.rng.below(shards), self.rng.below(shards));
-                if let Some(mut batch) = self.wires[from][to].pop_front() {
+                if self.rng.chance(self.mail_delay)
+                    && let Some(mut batch) = self.wires[from][to].pop_front()
+                {
                     self.engines[to].begin(self.now);
                     self.engines[to].mail(ShardId(from as u16), &mut batch);
                     self.after(to);
+                }
+            }
+            // What was sent has left.
+            2 if !self.clients.is_empty() => {
+                let c = self.rng.below(self.clients.len());
+                if self.clients[c].flight.is_some() && self.rng.chance(self.send_delay) {
+                    self.sent(c);
                 }
             }
             _ => {
@@ -132,20 +198,59 @@ impl Sim {
         }
     }
 
-    /// What a turn does after the engine has worked: sends and posts.
-    fn after(&mut self, shard: usize) {
-        let engine = &mut self.engines[shard];
-        if self.rng.chance(2) {
-            engine.work();
+    fn sent(&mut self, c: usize) {
+        let client = &mut self.clients[c];
+        let Some(out) = client.flight.take() else { return };
+        if !client.shut {
+            client.from.extend(out.to_vec());
         }
-        for index in std::mem::take(&mut engine.dirty) {
-            if let Some(out) = engine.take_out(index) {
-                let client = self.clients.iter_mut().find(|c| c.shard == shard && c.index == index);
-                client.expect("every connection is a client's").from.extend(out.to_vec());
-                engine.sent(index, out);
+        let (shard, index) = (client.shard, client.index);
+        self.engines[shard].begin(self.now);
+        self.engines[shard].sent(index, out);
+        self.after(shard);
+    }
+
+    /// The client that a shard calls by this index.
+    fn client_of(&mut self, shard: usize, index: u32) -> usize {
+        let client = self.clients.iter().position(|c| !c.closed && c.shard == shard && c.index == index);
+        client.expect("every connection is a client's")
+    }
+
+    /// What a turn does after the engine has worked: sends, hangs up and posts.
+    fn after(&mut self, shard: usize) {
+        if self.rng.chance(2) {
+            self.engines[shard].work();
+        }
+        for index in std::mem::take(&mut self.engines[shard].dirty) {
+            if !self.engines[shard].conns.contains(index as usize) {
+                continue;
+            }
+            if let Some(out) = self.engines[shard].take_out(index) {
+                let c = self.client_of(shard, index);
+                assert!(self.clients[c].flight.replace(out).is_none(), "one send at a time");
             }
         }
-        engine.throttle.clear();
+        for (index, stop) in std::mem::take(&mut self.engines[shard].throttle) {
+            if self.engines[shard].conns.contains(index as usize) {
+                let c = self.client_of(shard, index);
+                self.clients[c].paused = stop;
+            }
+        }
+        self.engines[shard].hangups.clear();
+        for c in 0..self.clients.len() {
+            let client = &mut self.clients[c];
+            if client.shard != shard || client.closed || !self.engines[shard].is_finished(client.index) {
+                continue;
+            }
+            client.shut = true;
+            client.to.clear();
+            // The ring may be done with it later.
+            if client.flight.is_none() && !self.rng.chance(3) {
+                client.closed = true;
+                self.engines[shard].closed(client.index);
+            }
+        }
+        let engine = &mut self.engines[shard];
         for to in 0..self.wires.len() {
             // Mail may stay in the outbox for a while, and a full mailbox refuses it.
             if !engine.outbox[to].is_empty() && self.wires[shard][to].len() < MAILBOX_BATCHES && !self.rng.chance(4) {
@@ -157,10 +262,28 @@ impl Sim {
 
     /// Whether nothing is on its way anywhere.
     pub fn is_quiet(&self) -> bool {
-        self.clients.iter().all(|c| c.to.is_empty())
+        self.clients.iter().all(|c| c.to.is_empty() && c.flight.is_none() && c.closed == c.shut)
             && self.wires.iter().flatten().all(VecDeque::is_empty)
             && self.engines.iter().all(|e| e.outbox.iter().all(Batch::is_empty) && e.is_settled())
     }
+
+    /// Lets what is under way end. `what` names the run for when it does not.
+    pub fn settle(&mut self, what: &str) {
+        let mut steps = 0;
+        while !self.is_quiet() {
+            self.step();
+            steps += 1;
+            assert!(steps < 1_000_000, "never quiet: {what}");
+        }
+    }
+}
+
+/// Seeds to run: `count` of them, or what TORC_SEED and TORC_SEEDS say.
+pub fn seeds(count: u64) -> std::ops::Range<u64> {
+    let number = |name: &str| std::env::var(name).ok().map(|v| v.parse::<u64>().expect("a number"));
+    let first = number("TORC_SEED").unwrap_or(1);
+    let count = number("TORC_SEEDS").unwrap_or(if number("TORC_SEED").is_some() { 1 } else { count });
+    first..first.saturating_add(count)
 }
 
 /// An ask in RESP.
