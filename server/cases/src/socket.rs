@@ -39,6 +39,10 @@ impl SocketTarget {
             let mut next = || parts.next().unwrap_or(0);
             target.version = Some((next(), next(), next()));
         }
+        // `debug` is offered by whoever allows it: `enable-debug-command`.
+        if target.once(&["DEBUG", "SLEEP", "0"]).is_ok_and(|v| matches!(v, Value::Simple(_))) {
+            target.offers.push("debug".into());
+        }
         Ok(target)
     }
 
