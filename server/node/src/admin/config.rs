@@ -58,7 +58,7 @@ pub(super) fn set(engine: &mut Engine, index: u32, args: Args<'_>) -> Served {
     if planned.changed.contains(&"loglevel") {
         process.log.set_level(planned.settings.loglevel);
     }
-    let lowered = planned.changed.contains(&"maxmemory").then(|| planned.settings.maxmemory);
+    let lowered = planned.changed.contains(&"maxmemory").then_some(planned.settings.maxmemory);
     *settings = planned.settings;
     drop(settings);
     process.settings_changed();

@@ -67,7 +67,7 @@ pub(super) fn debug(engine: &mut Engine, index: u32, args: Args<'_>) -> Served {
         b"quicklist-packed-threshold" if n == 3 => {
             let size = std::str::from_utf8(word(2)).ok().and_then(parse_bytes);
             // Redis: two thirds of a list node's bound of 4 GiB.
-            if !size.is_some_and(|s| s < (1 << 32) - (1 << 20)) {
+            if size.is_none_or(|s| s >= (1 << 32) - (1 << 20)) {
                 let fault = Fault::err("argument must be a memory value bigger than 1 and smaller than 4gb");
                 return engine.refuse(index, None, &fault);
             }
@@ -328,6 +328,7 @@ fn digest_values(engine: &mut Engine, index: u32, args: Args<'_>) -> Served {
     Served::Done
 }
 
+#[allow(clippy::approx_constant, reason = "the example is this number, not pi")]
 /// One example of each type of reply, for the tests of client libraries, which know these values.
 fn protocol(engine: &mut Engine, index: u32, kind: &[u8]) {
     let three = engine.conns[index as usize].dialect == crate::ask::Dialect::Resp3;
@@ -399,11 +400,11 @@ fn table_stats(engine: &mut Engine, index: u32, db: &[u8]) -> Served {
         move |e| Answer::Now((e.me, e.store.len(db), e.store.with_deadline(db))),
         |_, parts: Vec<(ShardId, usize, usize)>, reply| {
             let mut text = String::new();
-            let picks: [(&str, fn(&(ShardId, usize, usize)) -> usize); 2] = [("Dictionary", |p| p.1), ("Expires", |p| p.2)];
-            for (name, of) in picks {
+            for (name, deadlines) in [("Dictionary", false), ("Expires", true)] {
                 text += &format!("[{name} HT]\n");
-                for part in &parts {
-                    text += &format!("Shard {} stats:\n number of elements: {}\n", part.0.0, of(part));
+                for &(shard, all, with_deadline) in &parts {
+                    let n = if deadlines { with_deadline } else { all };
+                    text += &format!("Shard {} stats:\n number of elements: {n}\n", shard.0);
                 }
             }
             reply.verbatim("txt", text.as_bytes());

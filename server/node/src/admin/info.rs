@@ -379,7 +379,7 @@ fn server(e: &Engine, cluster: bool, t: &mut Text) {
     t.line("hz", config.hz);
     t.line("configured_hz", config.hz);
     // The age of keys is counted in units of its own; this is Redis's clock, for those who compare.
-    t.line("lru_clock", e.now.unix_us / 1_000_000 & 0xFF_FFFF);
+    t.line("lru_clock", (e.now.unix_us / 1_000_000) & 0xFF_FFFF);
     t.line("executable", &facts.executable);
     t.line("config_file", e.process.config_file.get().map_or(String::new(), |f| f.display().to_string()));
     t.line("io_threads_active", 0);

@@ -15,7 +15,7 @@ pub(super) fn stats(engine: &mut Engine, index: u32) -> Served {
             let all = Part::sum(&parts);
             let m = Memory::of(e, &all);
             let dbs: Vec<(usize, usize)> = all.dbs.iter().enumerate().filter(|d| d.1.keys > 0).map(|(i, d)| (i, d.keys)).collect();
-            let per_key = if m.keys > 0 { m.net() / m.keys } else { 0 };
+            let per_key = m.net().checked_div(m.keys).unwrap_or(0);
             reply.map(27 + dbs.len());
             let mut int = |name: &str, n: i64| {
                 reply.bulk(name.as_bytes());

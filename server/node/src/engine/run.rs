@@ -188,7 +188,7 @@ impl Engine {
         let id = self.process.next_slowlog_id();
         let shown = secret::blanked(row, args);
         let slow = Slow { id, at, us: ns / 1000, args: Slow::cut(shown.as_ref().map_or(args, |s| s.args())), client: String::new(), name: Vec::new() };
-        match self.far_asker.take() {
+        match self.far_asker.take().filter(|_| index == u32::MAX) {
             // Who asked is known where it is connected: there the entry is kept.
             Some((home, origin)) => self.on_shard(home, move |engine| engine.keep_slow(origin.conn, Some(origin.generation), slow.clone())),
             None => self.keep_slow(index, None, slow),
@@ -262,6 +262,13 @@ impl Engine {
         }));
     }
 
+    /// Evicts one entry; bytes freed.
+    pub(super) fn evict_one(&mut self) -> Option<usize> {
+        let freed = self.store.evict_one(self.now.ms(), |_, _| {});
+        self.process.set_spare(self.me, self.store.spare_bytes());
+        freed
+    }
+
     /// Evicts until there is room, for at most a few steps. False: there is nothing to evict.
     pub(super) fn make_room(&mut self) -> bool {
         use store::Policy;
@@ -274,8 +281,7 @@ impl Engine {
                 self.memory_over = false;
                 return true;
             }
-            let mut gone = 0;
-            if self.store.evict_one(self.now.ms(), |_, _| gone += 1).is_none() {
+            if self.evict_one().is_none() {
                 // Other shards may hold what can go; only when they do not is there no room.
                 return self.process.may_be_evicted_elsewhere(self.me);
             }
