@@ -27,6 +27,8 @@ struct ShardLine {
     clients: AtomicUsize,
     /// Bytes in the shard's store, as of its last report.
     store_bytes: AtomicUsize,
+    /// Bytes that the shard's store holds and does not use.
+    spare_bytes: AtomicUsize,
 }
 
 /// Facts of this run, fixed at the start.
@@ -194,10 +196,17 @@ impl Process {
 
     // Memory.
 
-    /// Bytes in live allocations of the process.
-    #[inline]
+    /// Bytes in use: live allocations of the process, less what stores keep for their next entries. What eviction frees is
+    /// spare at once; its pages go back to the system as whole chunks empty.
     pub fn used_memory(&self) -> usize {
-        (self.used)()
+        let spare: usize = self.lines.iter().map(|l| l.spare_bytes.load(Ordering::Relaxed)).sum();
+        (self.used)().saturating_sub(spare)
+    }
+
+    /// A shard says how much its store keeps spare.
+    #[inline]
+    pub fn set_spare(&self, shard: ShardId, bytes: usize) {
+        self.lines[shard.index()].spare_bytes.store(bytes, Ordering::Relaxed);
     }
 
     /// The most that `report` has seen.

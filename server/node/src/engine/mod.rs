@@ -210,6 +210,7 @@ impl Engine {
             self.renew_settings();
         }
         self.frozen_until_us = self.process.frozen_until_us();
+        self.process.set_spare(self.me, self.store.spare_bytes());
         self.memory_over = self.live.maxmemory != 0 && self.process.used_memory() > self.live.maxmemory;
     }
 

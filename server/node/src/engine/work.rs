@@ -154,7 +154,7 @@ impl Engine {
                 self.memory_over = false;
                 return;
             }
-            if self.store.evict_one(self.now.ms(), |_, _| {}).is_none() {
+            if self.evict_one().is_none() {
                 return;
             }
         }
