@@ -219,6 +219,12 @@ fn run() -> Result<(), String> {
         log.warning(warning);
     }
     let signals = Signals::block()?;
+    // A shard that has lost its way takes the process with it, whatever the profile: the others cannot do its part.
+    let hook = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        hook(panic);
+        std::process::abort();
+    }));
     let facts = Facts {
         run_id: random_hex(40),
         node_id: random_hex(40),

@@ -13,8 +13,10 @@ const PIECE_BYTES: usize = 64 * 1024;
 
 pub(super) fn dbsize(engine: &mut Engine, index: u32) -> Served {
     let db = engine.conns[index as usize].db;
-    engine.gather(
+    let shards = engine.shards_behind(index);
+    engine.gather_from(
         index,
+        &shards,
         move |e| Answer::Now(e.store.len(db)),
         |_, parts: Vec<usize>, reply| reply.int(parts.iter().sum::<usize>() as i64),
     );
@@ -25,8 +27,10 @@ pub(super) fn dbsize(engine: &mut Engine, index: u32) -> Served {
 pub(super) fn keys(engine: &mut Engine, index: u32, args: Args<'_>) -> Served {
     let db = engine.conns[index as usize].db;
     let pattern: Vec<u8> = args.at(1).to_vec();
-    engine.gather(
+    let shards = engine.shards_behind(index);
+    engine.gather_from(
         index,
+        &shards,
         move |_| {
             let pattern = pattern.clone();
             let mut cursor = 0;
@@ -85,9 +89,12 @@ pub(super) fn scan(engine: &mut Engine, index: u32, args: Args<'_>) -> Served {
         i += 2;
     }
     let db = engine.conns[index as usize].db;
-    let shards = engine.shards() as u64;
-    let (shard, place) = (cursor & ((1 << SHARD_BITS) - 1), cursor >> SHARD_BITS);
-    if shard >= shards || place >= 1 << 48 {
+    let behind = engine.shards_behind(index);
+    let begin = behind.first().map_or(0, |s| s.0 as u64);
+    let shards = begin + behind.len() as u64;
+    let place = cursor >> SHARD_BITS;
+    let shard = if cursor == 0 { begin } else { cursor & ((1 << SHARD_BITS) - 1) };
+    if !(begin..shards).contains(&shard) || place >= 1 << 48 {
         engine.answer(index, |r| {
             r.array(2);
             r.bulk(b"0");
@@ -165,8 +172,10 @@ struct Walked {
 /// A key of a shard chosen by how many it holds.
 pub(super) fn randomkey(engine: &mut Engine, index: u32) -> Served {
     let db = engine.conns[index as usize].db;
-    engine.gather(
+    let shards = engine.shards_behind(index);
+    engine.gather_from(
         index,
+        &shards,
         move |e| {
             let now_ms = e.now.ms();
             Answer::Now((e.store.len(db), e.store.random_key(db, now_ms)))

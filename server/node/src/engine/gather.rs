@@ -2,6 +2,7 @@
 
 use super::{Engine, Mail, speak};
 use crate::ask::{Dialect, Origin};
+use crate::session::Door;
 use base::{Reply, ShardId};
 use std::any::Any;
 use std::collections::HashMap;
@@ -29,7 +30,9 @@ type Fold = Box<dyn FnOnce(&mut Engine, Vec<Box<dyn Any + Send>>, &mut dyn Reply
 
 /// A question under way.
 pub struct Gather {
-    origin: Option<(Origin, Dialect)>,
+    origin: Origin,
+    dialect: Dialect,
+    silent: bool,
     missing: usize,
     parts: HashMap<usize, Box<dyn Any + Send>>,
     asked: usize,
@@ -37,6 +40,15 @@ pub struct Gather {
 }
 
 impl Engine {
+    /// The shards that a connection's verbs over all keys mean: all, or on the port of one shard, which is a node of its
+    /// own to cluster clients, that one.
+    pub fn shards_behind(&self, index: u32) -> Vec<ShardId> {
+        if self.conns[index as usize].door == Door::Shard {
+            return vec![self.me];
+        }
+        (0..self.shards() as u16).map(ShardId).collect()
+    }
+
     /// Asks every shard, this one included, and replies to the connection's present ask with what `fold` makes of the
     /// parts, which come in the order of the shards.
     pub fn gather<P: Send + 'static>(
@@ -70,10 +82,11 @@ impl Engine {
         let conn = &mut self.conns[index as usize];
         conn.fence = true;
         let (silent, dialect) = (conn.silent, conn.dialect);
-        let origin = if silent { None } else { Some((self.place(index), dialect)) };
+        // A silent one keeps a place too: the next question waits for this one, and none of them pile up.
+        let origin = self.place(index);
         let first = self.gather_next;
         self.gather_next += 1;
-        let gather = Gather { origin, missing: shards.len(), parts: HashMap::new(), asked: shards.len(), fold };
+        let gather = Gather { origin, dialect, silent, missing: shards.len(), parts: HashMap::new(), asked: shards.len(), fold };
         self.gathers.insert(first, gather);
         for (n, &shard) in shards.iter().enumerate() {
             let id = first << 16 | n as u64;
@@ -146,11 +159,11 @@ impl Engine {
         let mut gather = self.gathers.remove(&first).expect("looked up above");
         let parts = (0..gather.asked).map(|n| gather.parts.remove(&n).expect("none is missing")).collect();
         let mut out = base::Out::new();
-        let dialect = gather.origin.map_or(Dialect::Resp2, |(_, d)| d);
-        speak(dialect, &mut out, |reply| (gather.fold)(self, parts, reply));
+        speak(gather.dialect, &mut out, |reply| (gather.fold)(self, parts, reply));
         self.note_error(&out, 0);
-        if let Some((origin, _)) = gather.origin {
-            self.deliver_raw_quietly(origin, &mut out);
+        if gather.silent {
+            out.clear();
         }
+        self.deliver_raw_quietly(gather.origin, &mut out);
     }
 }

@@ -20,7 +20,8 @@ impl Engine {
             let generation = self.conns[index as usize].generation;
             let client = Client { shard: self.me.0, conn: index, generation };
             if let Some(queue) = self.blocked(row, args, client) {
-                let origin = if manner.silent { Origin { conn: index, generation, seq: 0 } } else { self.place(index) };
+                // A silent one keeps a place too: so it counts among what is under way, which has a bound.
+                let origin = self.place(index);
                 return self.defer(queue, client, self.me, origin, manner, row, 0, args);
             }
         }
@@ -97,7 +98,10 @@ impl Engine {
             if failed {
                 self.note_error(&out, 0);
             }
-            if !manner.silent && job.is_none() {
+            if home == self.me && (manner.silent || job.is_none()) {
+                if manner.silent {
+                    out.clear();
+                }
                 self.deliver_raw_quietly(origin, &mut out);
             }
             out.clear();

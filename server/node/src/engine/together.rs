@@ -84,7 +84,7 @@ impl Engine {
         }
         let conn = &self.conns[index as usize];
         let client = Client { shard: self.me.0, conn: index, generation: conn.generation };
-        let origin = if manner.silent { conn.origin(0) } else { self.place(index) };
+        let origin = self.place(index);
         let exclusive = row.flags & Flag::WRITE != 0;
         let mut parts: Vec<TxPart> = Vec::new();
         for (n, &k) in keys.iter().enumerate() {
@@ -107,8 +107,8 @@ impl Engine {
         self.pump();
     }
 
-    /// Does `run` on every shard while nothing else touches any key, then `done` here. The session must have no ask under
-    /// way (`Stall::Barrier`).
+    /// Does `run` on every shard that the connection's door opens to, while nothing else touches any key there; then
+    /// `done` replies. The session must have no ask under way (`Stall::Barrier`).
     pub fn begin_whole(
         &mut self,
         index: u32,
@@ -118,11 +118,12 @@ impl Engine {
         let conn = &self.conns[index as usize];
         let client = Client { shard: self.me.0, conn: index, generation: conn.generation };
         let manner = Manner { silent: conn.silent, ..conn.manner() };
-        let origin = if manner.silent { conn.origin(0) } else { self.place(index) };
-        let shards = (0..self.shards() as u16).map(ShardId);
-        let parts: Vec<TxPart> = shards.clone().map(|shard| TxPart { shard, keys: Vec::new(), fetched: None }).collect();
+        let origin = self.place(index);
+        let shards = self.shards_behind(index);
+        let parts: Vec<TxPart> =
+            shards.iter().map(|&shard| TxPart { shard, keys: Vec::new(), fetched: None }).collect();
         let what = What::Whole { run: Arc::new(run), done: Box::new(done) };
-        let asks = shards.map(|shard| (shard, Access::Whole)).collect();
+        let asks = shards.into_iter().map(|shard| (shard, Access::Whole)).collect();
         self.start_tx(client, Tx { origin, manner, missing: parts.len(), parts, what }, asks);
         self.pump();
     }
@@ -132,10 +133,11 @@ impl Engine {
         let client = Client { shard: self.me.0, conn: u32::MAX, generation: u32::MAX };
         let origin = Origin { conn: u32::MAX, generation: u32::MAX, seq: 0 };
         let manner = Manner { dialect: crate::ask::Dialect::Resp2, db: DbId::ZERO, no_touch: false, silent: true };
-        let shards = (0..self.shards() as u16).map(ShardId);
-        let parts: Vec<TxPart> = shards.clone().map(|shard| TxPart { shard, keys: Vec::new(), fetched: None }).collect();
+        let shards: Vec<ShardId> = (0..self.shards() as u16).map(ShardId).collect();
+        let parts: Vec<TxPart> =
+            shards.iter().map(|&shard| TxPart { shard, keys: Vec::new(), fetched: None }).collect();
         let what = What::Whole { run: Arc::new(run), done: Box::new(|_, _| {}) };
-        let asks = shards.map(|shard| (shard, Access::Whole)).collect();
+        let asks = shards.into_iter().map(|shard| (shard, Access::Whole)).collect();
         self.start_tx(client, Tx { origin, manner, missing: parts.len(), parts, what }, asks);
         self.pump();
     }
@@ -325,7 +327,9 @@ impl Engine {
                 for part in &parts {
                     self.send_commit(id, part.shard, Commit::Run(run.clone()));
                 }
-                if !manner.silent {
+                if manner.silent {
+                    self.deliver_raw_quietly(origin, &mut base::Out::new());
+                } else {
                     done(self, origin);
                 }
                 return;
@@ -366,8 +370,12 @@ impl Engine {
         self.note_error(&out, 0);
         match job {
             Some(job) if !manner.silent => self.start_job(job, self.me, origin, manner),
-            _ if manner.silent => {}
-            _ => self.deliver_raw_quietly(origin, &mut out),
+            _ => {
+                if manner.silent {
+                    out.clear();
+                }
+                self.deliver_raw_quietly(origin, &mut out);
+            }
         }
         let ns = self.lap_ns();
         self.ran(row, args.args(), ns, Some(failed), origin.conn);
