@@ -4,8 +4,8 @@
 mod live;
 mod sim;
 
-use cases::run::{Ask, Received, request};
-use cases::{Dialect, SocketTarget, Target, Unsupported, run_files};
+use cases::run::{Ask, Received, Report, request, run};
+use cases::{Case, Dialect, SocketTarget, Target, Unsupported, files, parse, run_files};
 use live::Server;
 use node::session::Door;
 use sim::Sim;
@@ -134,26 +134,48 @@ fn a_simulated_node_of_4_shards_answers_as_told() {
     simulated(4);
 }
 
-fn live(shards: usize) {
-    let server = Server::start(shards);
-    let offers = ["server", "config", "torc"];
-    let mut target = SocketTarget::new(&server.resp, Some(&server.memcached), &offers).expect("the server answers");
-    run_files(&folder(), &mut target).expect_good();
-    drop(target);
-    assert_eq!(server.stop(), Some(0), "a graceful end");
-}
+/// Servers of one number of shards that share the cases between them: cases that let time pass take most of it.
+const SERVERS: usize = 3;
 
+/// Every case is played to live nodes of 1, 2 and 4 shards, all at once: they mostly wait.
 #[test]
-fn a_live_node_of_1_shard_answers_as_told() {
-    live(1);
-}
-
-#[test]
-fn a_live_node_of_2_shards_answers_as_told() {
-    live(2);
-}
-
-#[test]
-fn a_live_node_of_4_shards_answers_as_told() {
-    live(4);
+fn live_nodes_of_1_2_and_4_shards_answer_as_told() {
+    let cases: Vec<Result<Case, String>> = files(&folder())
+        .expect("the transcripts are there")
+        .iter()
+        .flat_map(|file| match parse(file, &std::fs::read_to_string(file).expect("transcripts are text")) {
+            Ok(cases) => cases.into_iter().map(Ok).collect(),
+            Err(error) => vec![Err(error)],
+        })
+        .collect();
+    let play = &|shards: usize, part: usize| {
+        let server = Server::start(shards);
+        let offers = ["server", "config", "torc"];
+        let mut target = SocketTarget::new(&server.resp, Some(&server.memcached), &offers).expect("the server answers");
+        let mut report = Report::default();
+        for case in cases.iter().skip(part).step_by(SERVERS) {
+            match case {
+                Ok(case) => run(case, &mut target, &mut report),
+                Err(error) => report.failed.push(error.clone()),
+            }
+        }
+        drop(target);
+        assert_eq!(server.stop(), Some(0), "a graceful end");
+        (shards, report)
+    };
+    let mut failed = Vec::new();
+    std::thread::scope(|scope| {
+        let running: Vec<_> = [1, 2, 4]
+            .into_iter()
+            .flat_map(|shards| (0..SERVERS).map(move |part| (shards, part)))
+            .map(|(shards, part)| scope.spawn(move || play(shards, part)))
+            .collect();
+        for thread in running {
+            let (shards, report) = thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            println!("{shards} shards: {}", report.summary());
+            assert!(report.ran > 0, "cases are played");
+            failed.extend(report.failed.iter().map(|f| format!("{shards} shards: {f}")));
+        }
+    });
+    assert!(failed.is_empty(), "{}", failed.join("\n"));
 }

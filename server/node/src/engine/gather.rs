@@ -17,11 +17,14 @@ pub type Chore = Box<dyn FnMut(&mut Engine) -> bool>;
 /// What each shard does; it runs on the shard's own thread.
 pub type Each = Arc<dyn Fn(&mut Engine) -> Boxed + Send + Sync>;
 
+/// Work on one shard's part of an answer, a slice of about 200 µs at a time: Some when it is done.
+pub type Slices<P> = Box<dyn FnMut(&mut Engine) -> Option<P>>;
+
 /// A shard's part of the answer: there at once, or when a chore has worked it out.
 pub enum Answer<P> {
     Now(P),
     /// Called a slice at a time until it has the part.
-    Later(Box<dyn FnMut(&mut Engine) -> Option<P>>),
+    Later(Slices<P>),
 }
 
 pub type Boxed = Answer<Box<dyn Any + Send>>;

@@ -78,6 +78,7 @@ impl Engine {
         {
             return self.defer(queue, client, home, origin, manner, row, tx, args);
         }
+        self.heard(home.0, origin.conn);
         self.metrics.commands_far += 1;
         self.run_and_reply(home, origin, manner, row, args);
     }

@@ -33,7 +33,7 @@ pub enum Commit {
     /// (index among the keys that this shard was asked for, database, write)
     Writes(Vec<(usize, DbId, Write)>),
     /// For commands on every key.
-    Run(Arc<dyn Fn(&mut Engine) + Send + Sync>),
+    Run(OnShard),
 }
 
 /// One transaction as a shard that it touches knows it.
@@ -53,9 +53,15 @@ pub struct Tx {
     what: What,
 }
 
+/// What a shard does under the lock on all its keys.
+pub type OnShard = Arc<dyn Fn(&mut Engine) + Send + Sync>;
+
+/// How the coordinator replies when all shards have been told.
+type Done = Box<dyn FnOnce(&mut Engine, Origin)>;
+
 enum What {
     Command { row: &'static Row, together: &'static Together, args: ArgsBuf },
-    Whole { run: Arc<dyn Fn(&mut Engine) + Send + Sync>, done: Box<dyn FnOnce(&mut Engine, Origin)> },
+    Whole { run: OnShard, done: Done },
 }
 
 struct TxPart {

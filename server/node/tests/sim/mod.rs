@@ -2,6 +2,7 @@
 //! and hang up, all from a seed.
 #![allow(dead_code, reason = "each test file is a crate of its own and uses what it needs")]
 
+use base::{Out, ShardId};
 use node::batch::Batch;
 use node::clock::Now;
 use node::config::{Guard, Settings};
@@ -10,7 +11,6 @@ use node::log::{Level, Log};
 use node::mailbox::MAILBOX_BATCHES;
 use node::process::{Facts, Process};
 use node::session::{Door, Peer};
-use base::{Out, ShardId};
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -84,7 +84,8 @@ impl Sim {
             port: 6379,
             memcached_port: 11211,
         };
-        let settings = Settings { enable_debug_command: Guard::Yes, ..Settings::default() };
+        let mut settings = Settings::default();
+        settings.enable_debug_command = Guard::Yes;
         let process = Arc::new(Process::new(shards, facts, settings, Log::in_memory(Level::Warning), || 0));
         let engine = |i| Engine::new(ShardId(i as u16), process.clone(), node::admin::serve, None, seed ^ i as u64);
         Sim {
@@ -267,13 +268,41 @@ impl Sim {
             && self.engines.iter().all(|e| e.outbox.iter().all(Batch::is_empty) && e.is_settled())
     }
 
+    /// What keeps the node from being quiet.
+    fn unrest(&self) -> String {
+        let mut all = Vec::new();
+        for (n, c) in self.clients.iter().enumerate() {
+            if !c.to.is_empty() || c.flight.is_some() || c.closed != c.shut {
+                let (to, sending) = (c.to.len(), c.flight.is_some());
+                all.push(format!(
+                    "client {n}: {to} bytes to send, sending {sending}, paused {}, shut {}",
+                    c.paused, c.shut
+                ));
+            }
+        }
+        for e in &self.engines {
+            for (i, c) in &e.conns {
+                if !c.order.is_empty() || !c.input.is_empty() {
+                    let (order, input, row) = (c.order.len(), c.input.len(), c.last_row.checked_sub(1));
+                    let verb = row.and_then(command::table::by_id).map_or("none", |row| row.name);
+                    all.push(format!(
+                        "shard {} connection {i}: {order} under way, {input} bytes unread, {:?}, gone {}, last {verb}",
+                        e.me.0, c.stall, c.gone
+                    ));
+                }
+            }
+            all.push(format!("shard {}: settled {}", e.me.0, e.is_settled()));
+        }
+        all.join("; ")
+    }
+
     /// Lets what is under way end. `what` names the run for when it does not.
     pub fn settle(&mut self, what: &str) {
         let mut steps = 0;
         while !self.is_quiet() {
             self.step();
             steps += 1;
-            assert!(steps < 1_000_000, "never quiet: {what}");
+            assert!(steps < 1_000_000, "never quiet: {what}: {}", self.unrest());
         }
     }
 }
