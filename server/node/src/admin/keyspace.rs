@@ -1,4 +1,6 @@
-//! Verbs over the keys of every shard.
+//! Verbs over the keys of every shard. Those that look take no locks: they begin when all that their connection asked
+//! before is answered (`Stall::Barrier`), and each shard looks when transactions that may be answered already are done
+//! there (`Engine::gather`).
 
 use crate::engine::{Answer, Engine, Served};
 use crate::session::Stall;
@@ -12,6 +14,9 @@ const WALK_POSITIONS: usize = 1024;
 const PIECE_BYTES: usize = 64 * 1024;
 
 pub(super) fn dbsize(engine: &mut Engine, index: u32) -> Served {
+    if !engine.conns[index as usize].order.is_empty() {
+        return Served::Stall(Stall::Barrier);
+    }
     let db = engine.conns[index as usize].db;
     let shards = engine.shards_behind(index);
     engine.gather_from(
@@ -25,6 +30,9 @@ pub(super) fn dbsize(engine: &mut Engine, index: u32) -> Served {
 
 /// Each shard walks its table in slices and draws the keys that match; the pieces are lent to the reply, not copied.
 pub(super) fn keys(engine: &mut Engine, index: u32, args: Args<'_>) -> Served {
+    if !engine.conns[index as usize].order.is_empty() {
+        return Served::Stall(Stall::Barrier);
+    }
     let db = engine.conns[index as usize].db;
     let pattern: Vec<u8> = args.at(1).to_vec();
     let shards = engine.shards_behind(index);
@@ -67,6 +75,9 @@ pub(super) fn keys(engine: &mut Engine, index: u32, args: Args<'_>) -> Served {
 const SHARD_BITS: u32 = 10;
 
 pub(super) fn scan(engine: &mut Engine, index: u32, args: Args<'_>) -> Served {
+    if !engine.conns[index as usize].order.is_empty() {
+        return Served::Stall(Stall::Barrier);
+    }
     let refuse = |engine: &mut Engine, fault: Fault| engine.refuse(index, None, &fault);
     let Some(cursor) = parse_cursor(args.at(1)) else { return refuse(engine, Fault::err("invalid cursor")) };
     let (mut count, mut pattern, mut kind) = (10i64, None, None);
@@ -171,6 +182,9 @@ struct Walked {
 
 /// A key of a shard chosen by how many it holds.
 pub(super) fn randomkey(engine: &mut Engine, index: u32) -> Served {
+    if !engine.conns[index as usize].order.is_empty() {
+        return Served::Stall(Stall::Barrier);
+    }
     let db = engine.conns[index as usize].db;
     let shards = engine.shards_behind(index);
     engine.gather_from(

@@ -469,7 +469,8 @@ impl Engine {
             return Served::Stall(Stall::Mailbox(owner.0));
         }
         let conn = &mut self.conns[index as usize];
-        let seq = if manner.silent { 0 } else { conn.order.wait() };
+        // A silent one keeps a place too, and an empty reply comes for it: what must see all earlier asks done waits for it.
+        let seq = conn.order.wait();
         let origin = conn.origin(seq);
         self.outbox[owner.index()].ask(origin, manner, row.id(), tx, args);
         Served::Done

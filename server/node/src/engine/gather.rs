@@ -3,6 +3,7 @@
 use super::{Engine, Mail, speak};
 use crate::ask::{Dialect, Origin};
 use crate::session::Door;
+use crate::shard::locks::TxId;
 use base::{Reply, ShardId};
 use std::any::Any;
 use std::collections::HashMap;
@@ -40,6 +41,14 @@ pub struct Gather {
     parts: HashMap<usize, Box<dyn Any + Send>>,
     asked: usize,
     fold: Fold,
+}
+
+/// A question that came while transactions held keys here: whoever asks may have seen their replies, so they go first.
+pub(super) struct Held {
+    behind: Vec<TxId>,
+    id: u64,
+    home: ShardId,
+    each: Each,
 }
 
 impl Engine {
@@ -129,6 +138,25 @@ impl Engine {
     }
 
     pub(super) fn gather_part(&mut self, id: u64, home: ShardId, each: Each) {
+        let behind = if id == NOBODY_WAITS { Vec::new() } else { self.locks.holding() };
+        if behind.is_empty() {
+            return self.answer_part(id, home, each);
+        }
+        self.held.push(Held { behind, id, home, each });
+    }
+
+    /// A transaction holds nothing here any more: questions that waited for it go on.
+    pub(super) fn let_questions_pass(&mut self, tx: TxId) {
+        if self.held.is_empty() {
+            return;
+        }
+        self.held.iter_mut().for_each(|held| held.behind.retain(|&other| other != tx));
+        for held in self.held.extract_if(.., |held| held.behind.is_empty()).collect::<Vec<_>>() {
+            self.answer_part(held.id, held.home, held.each);
+        }
+    }
+
+    fn answer_part(&mut self, id: u64, home: ShardId, each: Each) {
         let send = move |engine: &mut Engine, part| {
             if id == NOBODY_WAITS {
                 return;

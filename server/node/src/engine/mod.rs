@@ -110,6 +110,7 @@ pub struct Engine {
     parts: HashMap<TxId, together::Part>,
     txs: HashMap<TxId, together::Tx>,
     gathers: HashMap<u64, gather::Gather>,
+    held: Vec<gather::Held>,
     gather_next: u64,
     chores: VecDeque<Chore>,
     /// Connections with a `Stall`.
@@ -173,6 +174,7 @@ impl Engine {
             parts: HashMap::new(),
             txs: HashMap::new(),
             gathers: HashMap::new(),
+            held: Vec::new(),
             gather_next: 0,
             chores: VecDeque::new(),
             stalled: Vec::new(),
@@ -264,12 +266,25 @@ impl Engine {
         }
     }
 
+    /// Transactions, and questions with the work for them, that are under way here.
+    pub fn under_way(&self) -> (usize, usize) {
+        (self.txs.len().max(self.parts.len()), self.gathers.len() + self.held.len() + self.chores.len())
+    }
+
+    /// What is under way here, for tests in which it does not end.
+    pub fn tell_under_way(&self) -> String {
+        let (txs, parts): (Vec<_>, Vec<_>) = (self.txs.keys().collect(), self.parts.keys().collect());
+        let (gathers, chores) = (self.gathers.len(), self.chores.len());
+        format!("coordinates {txs:?}, knows {parts:?}, {gathers} gathers, {chores} chores, locks:{}", self.locks.tell())
+    }
+
     /// Whether no ask, transaction, question or chore is under way here.
     pub fn is_settled(&self) -> bool {
         self.locks.is_empty()
             && self.parts.is_empty()
             && self.txs.is_empty()
             && self.gathers.is_empty()
+            && self.held.is_empty()
             && self.chores.is_empty()
             && self.dirty.is_empty()
             && self.conns.iter().all(|(_, c)| c.order.is_empty() && c.input.is_empty())

@@ -86,20 +86,20 @@ impl Engine {
     /// Runs an ask that nothing holds back, wherever its reply goes.
     pub(super) fn run_and_reply(&mut self, home: ShardId, origin: Origin, manner: Manner, row: &'static Row, args: Args<'_>) {
         let (Run::One(data) | Run::Many(data, _)) = row.run else { unreachable!("only rows on keys wait or travel") };
-        let mut out = if home == self.me || manner.silent {
+        let mut out = if home == self.me {
             std::mem::take(&mut self.scratch)
         } else {
             std::mem::take(&mut self.outbox[home.index()].out)
         };
         let mut job = None;
         let mut failed = false;
-        if home == self.me || manner.silent {
+        if home == self.me {
             job = self.run_data(row, data, args, manner, &mut out);
             failed = out.bytes.first() == Some(&b'-');
             if failed {
                 self.note_error(&out, 0);
             }
-            if home == self.me && (manner.silent || job.is_none()) {
+            if manner.silent || job.is_none() {
                 if manner.silent {
                     out.clear();
                 }
@@ -116,8 +116,12 @@ impl Engine {
                 if failed {
                     self.note_error(out, start);
                 }
+                if manner.silent {
+                    out.bytes.truncate(start);
+                    out.shared.truncate(mark.1);
+                }
             });
-            if job.is_some() {
+            if job.is_some() && !manner.silent {
                 // The reply comes later: take the record back.
                 out.bytes.truncate(mark.0);
                 out.shared.truncate(mark.1);

@@ -261,6 +261,7 @@ impl Engine {
         let mut turns = Vec::new();
         self.locks.yielded(id, &mut turns);
         self.turns.extend(turns);
+        self.let_questions_pass(id);
     }
 
     pub(super) fn commit_part(&mut self, id: TxId, commit: Commit) {
@@ -297,6 +298,7 @@ impl Engine {
         let mut turns = Vec::new();
         self.locks.release(id, &mut turns);
         self.turns.extend(turns);
+        self.let_questions_pass(id);
     }
 
     // The coordinator's side.

@@ -146,7 +146,8 @@ impl<D> Locks<D> {
             let queue = self.queues.entry(key).or_default();
             let at = queue.iter().position(|i| matches!(i, Item::Tx { id: other, .. } if *other > id));
             let mut at = at.unwrap_or(queue.len());
-            for from in at..queue.len() {
+            let behind = at..queue.len();
+            for from in behind {
                 if matches!(&queue[from], Item::Ask(waiter) if waiter.client == client) {
                     let ask = queue.remove(from).expect("index below len");
                     queue.insert(at, ask);
@@ -307,9 +308,35 @@ impl<D> Locks<D> {
         }
     }
 
+    /// Those that hold here now: their commits may be on the way, and answered already.
+    pub fn holding(&self) -> Vec<TxId> {
+        self.holders.iter().filter(|(_, h)| h.holds).map(|(id, _)| *id).collect()
+    }
+
     /// Whether the transaction holds here now.
     pub fn holds(&self, id: TxId) -> bool {
         self.holders.get(&id).is_some_and(|h| h.holds)
+    }
+
+    /// Every queue on a line of its own: `H` holds, `W` waits, `!` exclusive, `y` asked to yield. For tests that fail.
+    pub fn tell(&self) -> String {
+        let mut all = String::new();
+        for (key, queue) in &self.queues {
+            all += &format!("\n  {key:x}:");
+            for item in queue {
+                all += &match item {
+                    Item::Tx { id, exclusive } => {
+                        let h = &self.holders[id];
+                        let state = if h.holds { "H" } else { "W" };
+                        let exclusive = if *exclusive { "!" } else { "" };
+                        let asked = if h.asked_to_yield { "y" } else { "" };
+                        format!(" {}{state}{exclusive}{asked}({}/{})", id.0, h.client.shard, h.client.conn)
+                    }
+                    Item::Ask(w) => format!(" ask {:x} ({}/{}) reads {}", w.key, w.client.shard, w.client.conn, w.reads),
+                };
+            }
+        }
+        all
     }
 
     /// Checks what must always be so; panics with what is not.

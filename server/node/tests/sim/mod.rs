@@ -174,10 +174,12 @@ impl Sim {
             }
             // A batch of mail arrives; batches of one pair keep their order, pairs overtake each other.
             1 if shards > 1 => {
-                let (from, to) = (self.rng.below(shards), self.rng.below(shards));
-                if self.rng.chance(self.mail_delay)
-                    && let Some(mut batch) = self.wires[from][to].pop_front()
-                {
+                let all = |n: usize| (n / shards, n % shards);
+                let full: Vec<_> =
+                    (0..shards * shards).map(all).filter(|&(f, t)| !self.wires[f][t].is_empty()).collect();
+                if !full.is_empty() && self.rng.chance(self.mail_delay) {
+                    let (from, to) = full[self.rng.below(full.len())];
+                    let mut batch = self.wires[from][to].pop_front().expect("this one is not empty");
                     self.engines[to].begin(self.now);
                     self.engines[to].mail(ShardId(from as u16), &mut batch);
                     self.after(to);
@@ -291,13 +293,20 @@ impl Sim {
                     ));
                 }
             }
-            all.push(format!("shard {}: settled {}", e.me.0, e.is_settled()));
+            all.push(format!("shard {}: {}", e.me.0, e.tell_under_way()));
+            let mail = (0..self.wires.len()).map(|to| (e.outbox[to].is_empty(), self.wires[e.me.index()][to].len()));
+            all.push(format!(
+                "  mail to others (none left to send, batches on their way): {:?}",
+                mail.collect::<Vec<_>>()
+            ));
         }
-        all.join("; ")
+        all.join("\n")
     }
 
     /// Lets what is under way end. `what` names the run for when it does not.
     pub fn settle(&mut self, what: &str) {
+        // Whatever was slow is so no longer.
+        (self.mail_delay, self.send_delay) = (1, 1);
         let mut steps = 0;
         while !self.is_quiet() {
             self.step();
