@@ -157,7 +157,8 @@ impl<M> Reading<'_, M> {
         .flatten()
     }
 
-    pub fn next(&mut self) -> Option<Record<'_, M>> {
+    /// The next record. (No iterator: what it lends is lent until the next one.)
+    pub fn read_next(&mut self) -> Option<Record<'_, M>> {
         let kind = *self.out.bytes.get(self.at)?;
         if kind == MAIL {
             self.at += 1;
@@ -251,7 +252,7 @@ mod tests {
         batch.mail("two");
         let mut seen = vec![];
         let mut reading = batch.read();
-        while let Some(record) = reading.next() {
+        while let Some(record) = reading.read_next() {
             seen.push(match record {
                 Record::Ask { origin: o, manner: m, row, tx, args } => {
                     assert_eq!((o, m, tx), (origin, manner, 7 << 40));

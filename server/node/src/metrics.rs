@@ -143,6 +143,8 @@ const ERROR_CODES_MAX: usize = 128;
 /// All of one shard's counters.
 #[derive(Default)]
 pub struct Metrics {
+    /// The ask that was last to run found no memory, so it did not.
+    pub turned_away: bool,
     pub rows: Vec<RowMetrics>,
     pub commands: u64,
     /// Ran here for a connection of another shard.
@@ -225,11 +227,13 @@ impl Metrics {
     }
 
     #[inline]
-    pub fn ran(&mut self, row: u16, ns: u64) {
+    pub fn ran(&mut self, row: u16, ns: u64, tracked: bool) {
         let m = &mut self.rows[row as usize];
         m.calls += 1;
         m.ns += ns;
-        m.latency.get_or_insert_default().record(ns);
+        if tracked {
+            m.latency.get_or_insert_default().record(ns);
+        }
         self.commands += 1;
     }
 

@@ -313,11 +313,11 @@ impl Process {
         (until > now_ms).then_some((what, until))
     }
 
-    /// Whether a command with these flags must wait.
+    /// Whether a command with these flags must wait. ALL is all: CLIENT UNPAUSE waits too, as in Redis.
     #[inline]
     pub fn is_paused(&self, now_ms: u64, flags: u32) -> bool {
         let until = self.pause_until_ms.load(Ordering::Relaxed);
-        until > now_ms && (flags & Flag::WRITE != 0 || self.pause_all.load(Ordering::Relaxed) && flags & Flag::ADMIN == 0)
+        until > now_ms && (flags & Flag::WRITE != 0 || self.pause_all.load(Ordering::Relaxed))
     }
 
     // Stopping.

@@ -134,7 +134,7 @@ impl Server {
                         Engine::new(ShardId(i as u16), process, crate::admin::serve, Some(clock), seed());
                     let turn = Turn::new(engine, ring, post, rings, listeners, clock);
                     let _ = ready.send(Ok(()));
-                    turn.run().await;
+                    turn.run();
                 });
             });
             threads.push(thread.map_err(|e| format!("Could not start a thread for shard {i}: {e}"))?);

@@ -17,10 +17,10 @@ use std::time::Duration;
 
 /// How long automatic spinning goes on for, µs: the round trip of an idle connection falls from 63 µs to 23 µs with it.
 const SPIN_US: u64 = 50;
+/// One client is alone when no other has asked for this long, µs.
+const ALONE_US: u64 = 1000;
 /// A sleeping shard looks up this often: a signal reaches it by a flag only. Costs 0.01 % of a core.
 const SLEEP_US_MAX: u64 = 100_000;
-/// How often a turn that never sleeps lets glommio's tasks have the thread.
-const YIELD_US: u64 = 500;
 /// How long a stopping shard waits for clients to take their replies.
 const FAREWELL_US: u64 = 2_000_000;
 /// Completions whose keys are fetched from memory together.
@@ -52,7 +52,6 @@ pub struct Turn {
     accept_again: Vec<(u32, u64)>,
     /// When the shard began to stop.
     stopping_us: Option<u64>,
-    yielded_us: u64,
     /// Connections that may be finished.
     finished: Vec<u32>,
 }
@@ -72,19 +71,21 @@ impl Turn {
             spin: Spin::default(),
             accept_again: Vec::new(),
             stopping_us: None,
-            yielded_us: 0,
             finished: Vec::new(),
         }
     }
 
-    /// Runs until the process stops.
-    pub async fn run(mut self) {
+    /// Runs until the process stops. The shard's executor has no other task, so this one never yields to it.
+    pub fn run(mut self) {
         for (i, listener) in self.listeners.iter().enumerate() {
             self.ring.accept(listener.fd.as_raw_fd(), i as u32);
         }
         let mut wait = None;
         loop {
-            self.ring.enter(wait);
+            // A turn for mail alone costs no system call.
+            if wait.is_some() || self.ring.has_unsent() || self.ring.has_news() {
+                self.ring.enter(wait);
+            }
             self.post.wake();
             self.engine.begin(self.clock.now());
             self.engine.active = false;
@@ -96,10 +97,6 @@ impl Turn {
             self.post_mail();
             if self.engine.process.is_stopping() && self.stop() {
                 return;
-            }
-            if self.engine.now.up_us - self.yielded_us > YIELD_US {
-                self.yielded_us = self.engine.now.up_us;
-                glommio::executor().yield_task_queue_now().await;
             }
             wait = self.wait();
         }
@@ -218,6 +215,8 @@ impl Turn {
                 // The peer is gone already.
                 Err(_) => listen::close(fd),
             }
+        } else if self.stopping_us.is_some() {
+            return; // The listener is closed.
         } else if let Some(e) = d.error() {
             let now = self.engine.now;
             self.engine.log_limited(Level::Warning, format_args!("Accepting a connection: {}", explain_accept(&e)));
@@ -329,23 +328,21 @@ impl Turn {
             !due
         });
         if self.engine.active || self.engine.outbox.iter().any(|b| !b.is_empty()) {
-            self.spin.busy(now);
             return None;
         }
         if self.ring.has_news() || self.post.waiting() {
             return None;
         }
-        if self.ring.has_unsent() {
-            // What is to be sent goes first; whoever it was may answer at once.
-            return None;
-        }
         let due = self.engine.next_due_us();
         let due = self.accept_again.iter().map(|&(_, at)| at).fold(due, u64::min);
         let limit = match self.engine.live.idle_spin {
-            IdleSpin::Auto => self.spin.worth(now),
+            IdleSpin::Auto => self.spin.worth(&self.engine),
             IdleSpin::Us(us) => us as u64,
         };
         if limit > 0 && due > now + limit {
+            if self.ring.has_unsent() {
+                return None;
+            }
             let began = self.clock.now().up_us;
             loop {
                 for _ in 0..32 {
@@ -399,26 +396,26 @@ fn explain_accept(e: &std::io::Error) -> String {
     }
 }
 
-/// Whether spinning before sleep pays here. It does when requests follow each other within the spin; where it fails, it is
-/// tried ever more seldom: on a shared core a spinning shard keeps off the very client it waits for.
+/// Whether spinning before sleep pays here. It does for one client that waits for each reply before it asks again: its
+/// round trip is a third without the sleep. With several at once it does not: what comes while the shard sleeps is served
+/// together, and spinning would only burn time (at 50 connections on two shared cores, half of all user time). Where it
+/// fails it is tried ever more seldom: on a shared core a spinning shard keeps off the very client it waits for.
 #[derive(Default)]
 struct Spin {
     /// Sleeps to pass over before the next trial.
     skip: u32,
     /// Doubles with each failure.
     penalty: u32,
-    last_busy_us: u64,
 }
 
 impl Spin {
-    fn busy(&mut self, now: u64) {
-        self.last_busy_us = now;
-    }
-
     /// How long to spin now, µs.
-    fn worth(&mut self, now: u64) -> u64 {
+    fn worth(&mut self, engine: &Engine) -> u64 {
+        let now = engine.now.up_us;
+        let alone = now.saturating_sub(engine.talker_since_us) > ALONE_US;
         // Long idle already: a timer woke us, nobody talks.
-        if now - self.last_busy_us > 1000 {
+        let talks = now.saturating_sub(engine.talked_us) < 1000;
+        if !alone || !talks {
             return 0;
         }
         if self.skip > 0 {

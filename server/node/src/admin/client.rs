@@ -5,7 +5,7 @@ use super::replication::timeout_ms;
 use crate::ask::Dialect;
 use crate::engine::{Answer, Engine, Served};
 use crate::process::Pause;
-use crate::session::{Conn, Parser, Peer, ReplyMode, Stall};
+use crate::session::{Conn, Parser, Peer, ReplyMode};
 use base::number::parse_i64;
 use base::{Args, Fault, ShardId};
 use command::row::Verb;
@@ -294,10 +294,9 @@ fn describe(conn: &Conn, shard: ShardId, now_us: u64, line: &mut Vec<u8>) {
 
 /// Redis's letters, in its order.
 fn flags(conn: &Conn) -> String {
-    let held_back = conn.waits_until_us > 0 || conn.stall == Some(Stall::Pause);
     let letters = [
         (conn.monitor, 'O'),
-        (held_back, 'b'),
+        (conn.is_held_back(), 'b'),
         (conn.closing, 'c'),
         (matches!(conn.peer, Peer::Unix(_)), 'U'),
         (conn.readonly, 'r'),

@@ -49,6 +49,10 @@ pub(super) struct Part {
     pub cpu: Cpu,
     /// Whether anything of it must be told of a shard by itself.
     pub monitors: usize,
+    /// Clients held back by CLIENT PAUSE or WAIT.
+    pub blocked: usize,
+    /// Memory in use before the answer took any.
+    pub used: usize,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -69,6 +73,7 @@ pub(super) struct Counts {
 
 impl Part {
     pub fn of(e: &Engine, latencies: bool) -> Part {
+        let used = e.process.used_memory();
         let now_ms = e.now.ms();
         let m = &e.metrics;
         let db = |i| {
@@ -112,6 +117,8 @@ impl Part {
             tally: e.tally,
             cpu: usage::of_thread(),
             monitors: e.monitors.iter().filter(|m| m.0 == e.me).count(),
+            blocked: e.conns.iter().filter(|(_, conn)| conn.is_held_back()).count(),
+            used,
         }
     }
 
@@ -171,6 +178,8 @@ impl Part {
             add_tally(&mut all.tally, &p.tally);
             all.cpu += p.cpu;
             all.monitors += p.monitors;
+            all.blocked += p.blocked;
+            all.used = if all.used == 0 { p.used } else { all.used.min(p.used) };
         }
         all
     }
@@ -202,7 +211,8 @@ pub(super) struct Memory {
 
 impl Memory {
     pub fn of(e: &Engine, all: &Part) -> Memory {
-        let (used, peak) = (e.process.used_memory(), e.process.peak_memory());
+        // Not what it takes to answer: who lowers maxmemory to what is told here must not be over it at once.
+        let (used, peak) = (all.used, e.process.peak_memory());
         // Entries and their values; the rest is there to find them, to serve clients, or was there before.
         let dataset = (all.store_bytes.saturating_sub(all.store_overhead)).min(used);
         let overhead = used - dataset;
@@ -410,7 +420,8 @@ fn clients(e: &Engine, all: &Part, t: &mut Text) {
     t.line("maxclients", e.live.maxclients);
     t.line("client_recent_max_input_buffer", all.client_memory.input_max);
     t.line("client_recent_max_output_buffer", all.client_memory.output_max);
-    t.zeros(&["blocked_clients", "tracking_clients", "clients_in_timeout_table"]);
+    t.line("blocked_clients", all.blocked);
+    t.zeros(&["tracking_clients", "clients_in_timeout_table"]);
     t.zeros(&["total_blocking_keys", "total_blocking_keys_on_nokey"]);
 }
 
@@ -513,6 +524,8 @@ fn stats(all: &Part, t: &mut Text) {
     t.line("client_output_buffer_limit_disconnections", all.output_disconnections);
     t.zeros(&["reply_buffer_shrinks", "reply_buffer_expands"]);
     t.line("eventloop_cycles", all.turns);
+    // Of all shards; what they spin counts, what they sleep does not.
+    t.line("eventloop_duration_sum", all.cpu.system_us + all.cpu.user_us);
     t.line("eventloop_duration_cmd_sum", all.rows.iter().map(|r| r.ns).sum::<u64>() / 1000);
     t.line("acl_access_denied_auth", all.acl_denied_auth);
     t.zeros(&["acl_access_denied_cmd", "acl_access_denied_key", "acl_access_denied_channel"]);
@@ -568,6 +581,9 @@ fn commandstats(all: &Part, t: &mut Text) {
 fn latencystats(e: &Engine, all: &Part, t: &mut Text) {
     let percentiles = e.process.config().latency_tracking_info_percentiles.clone();
     t.head("Latencystats");
+    if !e.live.latency_tracking {
+        return;
+    }
     for (row, latency) in table::rows().zip(&all.latencies) {
         let Some(latency) = latency else { continue };
         let one = |&p: &f64| {

@@ -21,7 +21,7 @@ const ASKS_A_TURN_MAX: u32 = 1024;
 impl Engine {
     /// Bytes have come in.
     pub fn received(&mut self, index: u32, bytes: &[u8]) {
-        self.active = true;
+        self.heard(self.me.0, index);
         let up_us = self.now.up_us;
         self.metrics.bytes_in += bytes.len() as u64;
         self.metrics.reads += 1;

@@ -130,8 +130,12 @@ pub struct Engine {
     cron_next_us: u64,
     /// Round-robin of the clients' cron.
     cron_conn: usize,
-    /// Something was done since the last `work`: the shard is not idle.
+    /// There is more to do at once: the next turn does not wait.
     pub active: bool,
+    /// Whose ask came last (shard, connection), since when nobody else's has, and when it came, `up_us`.
+    talker: (u16, u32),
+    pub talker_since_us: u64,
+    pub talked_us: u64,
 
     // Scratch, kept for its memory.
     spans: Vec<Span>,
@@ -188,6 +192,9 @@ impl Engine {
             cron_next_us: 0,
             cron_conn: 0,
             active: false,
+            talker: (0, u32::MAX),
+            talker_since_us: 0,
+            talked_us: 0,
             spans: Vec::new(),
             ahead: Vec::new(),
             keys: Vec::new(),
@@ -230,6 +237,16 @@ impl Engine {
     #[inline]
     fn ticks(&self) -> u64 {
         self.clock.as_ref().map_or(0, |c| c.ticks())
+    }
+
+    /// Notes who asks: the turn spins for a client that is alone.
+    #[inline]
+    fn heard(&mut self, shard: u16, conn: u32) {
+        self.talked_us = self.now.up_us;
+        if self.talker != (shard, conn) {
+            self.talker = (shard, conn);
+            self.talker_since_us = self.now.up_us;
+        }
     }
 
     /// ns since the last call of this, or the turn's begin.

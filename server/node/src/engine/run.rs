@@ -155,6 +155,7 @@ impl Engine {
     fn run_data(&mut self, row: &'static Row, data: Data, args: Args<'_>, manner: Manner, out: &mut Out) -> Option<Box<dyn Job>> {
         if self.memory_over && row.flags & Flag::DENYOOM != 0 && !self.make_room() {
             self.metrics.rows[row.id() as usize].rejected += 1;
+            self.metrics.turned_away = true;
             speak(manner.dialect, out, |r| r.fault(&Fault::OutOfMemory));
             return None;
         }
@@ -174,8 +175,11 @@ impl Engine {
     /// Counts a command that ran, and notes it if it was slow. `index`: the connection, if it is this shard's.
     #[inline]
     pub(super) fn ran(&mut self, row: &'static Row, args: Args<'_>, ns: u64, failed: Option<bool>, index: u32) {
+        if std::mem::take(&mut self.metrics.turned_away) {
+            return; // It is counted as rejected and did not run.
+        }
         let id = row.id();
-        self.metrics.ran(id, ns);
+        self.metrics.ran(id, ns, self.live.latency_tracking);
         if failed == Some(true) {
             self.metrics.rows[id as usize].failed += 1;
         }

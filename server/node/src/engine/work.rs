@@ -19,7 +19,6 @@ const CRON_CLIENTS_SHARE: usize = 10;
 impl Engine {
     /// One batch from another shard.
     pub fn mail(&mut self, from: ShardId, batch: &mut Batch<Mail>) {
-        self.active = true;
         self.lap = self.ticks();
         let mut reading = batch.read();
         let mut until_hint = 0;
@@ -30,7 +29,7 @@ impl Engine {
                 reading.keys_ahead(HINTS).for_each(|(db, key)| self.store.prefetch_entry(db, key));
             }
             until_hint -= 1;
-            let Some(record) = reading.next() else { break };
+            let Some(record) = reading.read_next() else { break };
             match record {
                 Record::Ask { origin, manner, row, tx, args } => self.run_far(from, origin, manner, row, tx, args),
                 Record::Reply { origin, bytes, shared, base } => {

@@ -20,6 +20,8 @@ const COMPLETIONS: u32 = 4096;
 const BUFFERS: u16 = 256;
 const BUFFER_BYTES: usize = 8192;
 const GROUP: u16 = 1;
+/// Bytes of one send: well below what the kernel's counts hold.
+const SEND_BYTES_MAX: usize = 1 << 30;
 /// Pieces of one send.
 const PIECES_MAX: usize = 64;
 
@@ -62,6 +64,10 @@ impl Done {
 pub struct Sending {
     out: Out,
     done: usize,
+    /// Bytes of the request that is submitted.
+    asked: usize,
+    /// It will be done, or has failed, when it has been submitted.
+    quick: bool,
     pieces: Vec<libc::iovec>,
     head: Box<libc::msghdr>,
 }
@@ -72,6 +78,8 @@ pub struct Ring {
     done: Vec<Done>,
     /// Sends under way by connection.
     sends: Vec<Option<Sending>>,
+    /// Connections whose quick sends are not known to be done.
+    quick: Vec<u32>,
 }
 
 /// Why a ring cannot be had, and the remedy.
@@ -114,7 +122,7 @@ impl Ring {
         // One descriptor look-up less at each enter; not vital.
         let _ = ring.submitter().register_ring_fd();
         let buffers = Buffers::new(&ring)?;
-        Ok(Ring { ring, buffers, done: Vec::new(), sends: Vec::new() })
+        Ok(Ring { ring, buffers, done: Vec::new(), sends: Vec::new(), quick: Vec::new() })
     }
 
     /// Where others knock.
@@ -183,7 +191,25 @@ impl Ring {
                 5 => Op::Knock,
                 _ => Op::Knocked,
             };
-            self.done.push(Done { op, index: data as u32, result: entry.result(), flags: entry.flags() });
+            let done = Done { op, index: data as u32, result: entry.result(), flags: entry.flags() };
+            if op == Op::Send
+                && let Some(Some(sending)) = self.sends.get_mut(done.index as usize)
+            {
+                sending.quick = false;
+            }
+            self.done.push(done);
+        }
+        if self.quick.is_empty() || !self.ring.submission().is_empty() {
+            return;
+        }
+        // All is submitted: of quick sends those that say nothing are done.
+        for index in self.quick.drain(..) {
+            if let Some(Some(sending)) = self.sends.get(index as usize)
+                && sending.quick
+            {
+                let result = sending.asked as i32;
+                self.done.push(Done { op: Op::Send, index, result, flags: 0 });
+            }
         }
     }
 
@@ -227,22 +253,31 @@ impl Ring {
     }
 
     /// Sends all of `out`. One send a connection at a time.
+    ///
+    /// The first try is quick: the kernel takes the bytes while it is submitted, and says nothing, or it takes fewer and
+    /// says so. So most sends make no completion, and a shard can submit its sends and wait for the next ask in one call.
     pub fn send(&mut self, fd: RawFd, index: u32, out: Out) {
         if self.sends.len() <= index as usize {
             self.sends.resize_with(index as usize + 1, || None);
         }
         // SAFETY: an all-zero msghdr is a valid one that names nothing.
         let head = Box::new(unsafe { std::mem::zeroed::<libc::msghdr>() });
-        self.sends[index as usize] = Some(Sending { out, done: 0, pieces: Vec::new(), head });
+        self.sends[index as usize] = Some(Sending { out, done: 0, asked: 0, quick: true, pieces: Vec::new(), head });
         self.resend(fd, index);
+        self.quick.push(index);
     }
 
     fn resend(&mut self, fd: RawFd, index: u32) {
         let sending = self.sends[index as usize].as_mut().expect("a send is under way");
-        let flags = libc::MSG_NOSIGNAL | libc::MSG_WAITALL;
+        let mut flags = libc::MSG_NOSIGNAL | libc::MSG_WAITALL;
+        if sending.quick {
+            flags |= libc::MSG_DONTWAIT;
+        }
         let tag = tag(Op::Send, index);
         let entry = if sending.out.shared.is_empty() {
             let rest = &sending.out.bytes[sending.done..];
+            let rest = &rest[..rest.len().min(SEND_BYTES_MAX)];
+            sending.asked = rest.len();
             opcode::Send::new(Fd(fd), rest.as_ptr(), rest.len() as u32).flags(flags).build()
         } else {
             let mut skip = sending.done;
@@ -256,13 +291,16 @@ impl Ring {
                     break;
                 }
                 let piece = &piece[std::mem::take(&mut skip)..];
+                let piece = &piece[..piece.len().min(SEND_BYTES_MAX / PIECES_MAX)];
                 sending.pieces.push(libc::iovec { iov_base: piece.as_ptr() as *mut _, iov_len: piece.len() });
             }
+            sending.asked = sending.pieces.iter().map(|p| p.iov_len).sum();
             sending.head.msg_iov = sending.pieces.as_mut_ptr();
             sending.head.msg_iovlen = sending.pieces.len() as _;
             opcode::SendMsg::new(Fd(fd), &*sending.head).flags(flags as u32).build()
         };
-        self.push(entry.user_data(tag));
+        let quick = if sending.quick { squeue::Flags::SKIP_SUCCESS } else { squeue::Flags::empty() };
+        self.push(entry.user_data(tag).flags(quick));
     }
 
     /// A `Send` completion: Some with the buffer when all has left, or with the error that ended it.

@@ -163,6 +163,11 @@ impl Conn {
         Manner { dialect: self.dialect, db: self.db, no_touch: self.no_touch, silent: false }
     }
 
+    /// What it asked last waits: CLIENT PAUSE, WAIT.
+    pub fn is_held_back(&self) -> bool {
+        self.waits_until_us > 0 || self.stall == Some(Stall::Pause)
+    }
+
     /// Bytes owed to the client and not sent yet.
     pub fn owed(&self) -> usize {
         self.out.len() + self.out_in_flight
