@@ -55,7 +55,7 @@ impl User {
         if words[0] == "CLIENT" && words[1] == "REPLY" {
             match words[2] {
                 "ON" => (self.off, self.skip) = (false, false),
-                "OFF" => self.off = true,
+                "OFF" => (self.off, self.skip) = (true, false),
                 _ => self.skip |= !self.off,
             }
             if words[2] != "ON" {

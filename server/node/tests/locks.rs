@@ -22,16 +22,20 @@ enum Message {
     Ask(usize),
 }
 
+/// What a command wants of one shard: keys with whether they are written, and whether it is granted.
+type Part = (usize, Vec<(LockKey, bool)>, bool);
+
 /// A command: a transaction, or an ask on one key.
 struct Op {
     client: usize,
     id: TxId,
-    /// (shard, keys with whether they are written, granted)
-    parts: Vec<(usize, Vec<(LockKey, bool)>, bool)>,
+    parts: Vec<Part>,
     is_ask: bool,
     committed: bool,
     /// Parts that are not done yet.
     left: usize,
+    /// When an ask came to its shard.
+    came: u64,
 }
 
 struct World {
@@ -40,8 +44,10 @@ struct World {
     wires: Vec<Vec<VecDeque<Message>>>,
     /// A client's shard is its number modulo the shards.
     ops: Vec<Op>,
-    /// Who holds now, (shard, op): the slow account.
-    holds: BTreeSet<(usize, usize)>,
+    /// Who holds now, (shard, op), and since when: the slow account.
+    holds: BTreeMap<(usize, usize), u64>,
+    /// Messages that have come.
+    clock: u64,
     /// What was done to a key, in order: (op, whether it wrote).
     done: BTreeMap<(usize, LockKey), Vec<(usize, bool)>>,
     yields: u64,
@@ -75,12 +81,14 @@ impl World {
 
     fn take(&mut self, shard: usize, message: Message) {
         let mut turns = Vec::new();
+        self.clock += 1;
         match message {
             Message::Lock(op) => {
                 let (client, keys) = (self.client(op), self.keys(shard, op));
                 self.locks[shard].lock(self.ops[op].id, client, keys, &mut turns);
             }
             Message::Ask(op) => {
+                self.ops[op].came = self.clock;
                 let (client, (key, writes)) = (self.client(op), self.keys(shard, op)[0]);
                 match self.locks[shard].blocks(key, client, !writes) {
                     Some(queue) => self.locks[shard].wait(queue, key, client, !writes, op),
@@ -108,7 +116,7 @@ impl World {
                 self.locks[shard].yielded(self.ops[op].id, &mut turns);
             }
             Message::Commit(op) => {
-                assert!(self.holds.contains(&(shard, op)), "a commit comes where it is granted");
+                assert!(self.holds.contains_key(&(shard, op)), "a commit comes where it is granted");
                 self.effect(shard, op);
                 self.holds.remove(&(shard, op));
                 self.locks[shard].release(self.ops[op].id, &mut turns);
@@ -122,7 +130,7 @@ impl World {
                         continue;
                     }
                     let op = self.of(id);
-                    self.holds.insert((shard, op));
+                    self.holds.insert((shard, op), self.clock);
                     self.post(shard, self.home(op), Message::Granted(op, shard));
                 }
                 Turn::Yield(id) => {
@@ -142,13 +150,16 @@ impl World {
             if all { (1..=KEYS).map(|key| (key, true)).collect() } else { keys }
         };
         let mine = touched(self.keys(shard, op));
-        for &(at, other) in &self.holds {
-            if at != shard || other == op {
+        for (&(at, other), &since) in &self.holds {
+            // What touches all keys reads none: an ask that was here before it was granted, so before anybody heard of it, may
+            // still go first.
+            let reads_none = self.keys(at, other)[0].0 == WHOLE;
+            if at != shard || other == op || reads_none && self.ops[op].is_ask && self.ops[op].came < since {
                 continue;
             }
             for &(key, theirs) in &touched(self.keys(shard, other)) {
                 let clash = mine.iter().any(|&(k, writes)| k == key && (writes || theirs));
-                assert!(!clash, "op {op} touches key {key} that op {other} holds");
+                assert!(!clash, "op {op} touches key {key} that op {other} holds:{}", self.locks[shard].tell());
             }
         }
         for (key, writes) in mine {
@@ -160,7 +171,7 @@ impl World {
     fn begin(&mut self, client: usize, next: &mut u64) {
         let shards = self.locks.len();
         let idle = self.ops.iter().all(|op| op.client != client || op.left == 0);
-        let mut op = Op { client, id: TxId(0), parts: Vec::new(), is_ask: false, committed: false, left: 0 };
+        let mut op = Op { client, id: TxId(0), parts: Vec::new(), is_ask: false, committed: false, left: 0, came: 0 };
         let writes = self.rng.chance(2);
         match self.rng.below(10) {
             // The engine lets a command on all keys begin when all that its connection asked before is answered.
@@ -224,7 +235,8 @@ fn locks_are_fair_and_let_everybody_go_on() {
             locks: (0..shards).map(|_| Locks::default()).collect(),
             wires: (0..shards).map(|_| (0..shards).map(|_| VecDeque::new()).collect()).collect(),
             ops: Vec::new(),
-            holds: BTreeSet::new(),
+            holds: BTreeMap::new(),
+            clock: 0,
             done: BTreeMap::new(),
             yields: 0,
         };
