@@ -11,7 +11,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 /// Batches that may wait between two shards. A full mailbox stops the sessions that fill it, not the shard.
-pub const MAILBOX_BATCHES: usize = 8;
+///
+/// 32: on cores that shards share with other programs a shard is away for a millisecond now and then, and the other makes
+/// a batch a turn meanwhile.
+pub const MAILBOX_BATCHES: usize = 32;
 
 #[repr(align(64))]
 struct Line<T>(T);
