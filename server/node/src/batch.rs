@@ -126,35 +126,36 @@ impl<M> Reading<'_, M> {
     pub fn keys_ahead(&self, n: usize) -> impl Iterator<Item = (DbId, &[u8])> {
         let bytes = &self.out.bytes;
         let mut at = self.at;
-        (0..n).map_while(move |_| {
-            let kind = *bytes.get(at)?;
-            let mut r = Reader { bytes, at: at + 13 };
-            match kind {
-                MAIL => at += 1,
-                REPLY => {
-                    let len = r.u32() as usize;
-                    at = r.at + 4 + len;
-                }
-                _ => {
-                    let flags = r.u16() >> 8;
-                    let db = DbId(r.u16());
-                    r.at += if flags & 4 != 0 { 10 } else { 2 };
-                    let words = r.u32();
-                    let mut key = None;
-                    for word in 0..words {
+        (0..n)
+            .map_while(move |_| {
+                let kind = *bytes.get(at)?;
+                let mut r = Reader { bytes, at: at + 13 };
+                match kind {
+                    MAIL => at += 1,
+                    REPLY => {
                         let len = r.u32() as usize;
-                        if word == 1 {
-                            key = Some((db, &bytes[r.at..r.at + len]));
-                        }
-                        r.at += len;
+                        at = r.at + 4 + len;
                     }
-                    at = r.at;
-                    return Some(key);
+                    _ => {
+                        let flags = r.u16() >> 8;
+                        let db = DbId(r.u16());
+                        r.at += if flags & 4 != 0 { 10 } else { 2 };
+                        let words = r.u32();
+                        let mut key = None;
+                        for word in 0..words {
+                            let len = r.u32() as usize;
+                            if word == 1 {
+                                key = Some((db, &bytes[r.at..r.at + len]));
+                            }
+                            r.at += len;
+                        }
+                        at = r.at;
+                        return Some(key);
+                    }
                 }
-            }
-            Some(None)
-        })
-        .flatten()
+                Some(None)
+            })
+            .flatten()
     }
 
     /// The next record. (No iterator: what it lends is lent until the next one.)

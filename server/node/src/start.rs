@@ -6,9 +6,9 @@ use crate::config::cli::{self as config, Told};
 use crate::config::load::Loaded;
 use crate::config::{Settings, Supervised};
 use crate::engine::{Engine, Mail};
+use crate::host::{self, Host};
 use crate::io::listen::{self, Listener};
 use crate::io::ring::{Ring, explain};
-use crate::host::{self, Host};
 use crate::log::{Log, Target};
 use crate::mailbox;
 use crate::process::{Facts, Process, unix_s};
@@ -68,7 +68,9 @@ fn open_listeners(settings: &Settings, shards: usize, log: &Log) -> Result<Liste
                     listeners.into_iter().for_each(|(i, l)| all[i].push(l));
                 }
                 // As Redis: an optional address that this host does not have, or a family it does not speak, is passed over.
-                Err(e) if bind.optional && matches!(e.raw_os_error(), Some(libc::EADDRNOTAVAIL | libc::EAFNOSUPPORT)) => {
+                Err(e)
+                    if bind.optional && matches!(e.raw_os_error(), Some(libc::EADDRNOTAVAIL | libc::EAFNOSUPPORT)) =>
+                {
                     log.verbose(format_args!("Not listening on {addr}: {e}"));
                     wanted -= 1;
                 }
@@ -130,8 +132,7 @@ impl Server {
                         Ok(ring) => ring,
                         Err(e) => return drop(ready.send(Err(explain(&e)))),
                     };
-                    let engine =
-                        Engine::new(ShardId(i as u16), process, crate::admin::serve, Some(clock), seed());
+                    let engine = Engine::new(ShardId(i as u16), process, crate::admin::serve, Some(clock), seed());
                     let turn = Turn::new(engine, ring, post, rings, listeners, clock);
                     let _ = ready.send(Ok(()));
                     turn.run();
@@ -202,7 +203,8 @@ fn run() -> Result<(), String> {
     if settings.daemonize {
         daemonize()?;
     }
-    let target = if settings.logfile.is_empty() { Target::Stderr } else { Target::File(settings.logfile.clone().into()) };
+    let target =
+        if settings.logfile.is_empty() { Target::Stderr } else { Target::File(settings.logfile.clone().into()) };
     let log = Log::new(settings.loglevel, target).map_err(|e| e.to_string())?;
     warnings.iter().for_each(|w| log.warning(w));
 
@@ -322,7 +324,8 @@ fn daemonize() -> Result<(), String> {
     if unsafe { libc::setsid() } < 0 {
         return Err(error("setsid"));
     }
-    let null = std::fs::OpenOptions::new().read(true).write(true).open("/dev/null").map_err(|e| format!("/dev/null: {e}"))?;
+    let null =
+        std::fs::OpenOptions::new().read(true).write(true).open("/dev/null").map_err(|e| format!("/dev/null: {e}"))?;
     for fd in 0..3 {
         // SAFETY: both are open descriptors, or `fd` is free.
         unsafe { libc::dup2(null.as_raw_fd(), fd) };

@@ -60,7 +60,14 @@ pub struct Turn {
 
 impl Turn {
     /// On the shard's own thread.
-    pub fn new(engine: Engine, ring: Ring, post: Post<Mail>, rings: Arc<Vec<AtomicI32>>, listeners: Vec<Listener>, clock: HostClock) -> Turn {
+    pub fn new(
+        engine: Engine,
+        ring: Ring,
+        post: Post<Mail>,
+        rings: Arc<Vec<AtomicI32>>,
+        listeners: Vec<Listener>,
+        clock: HostClock,
+    ) -> Turn {
         rings[engine.me.index()].store(ring.fd(), Ordering::Release);
         Turn {
             engine,
@@ -270,7 +277,10 @@ impl Turn {
     fn hang_up(&mut self) {
         self.finished.append(&mut self.engine.hangups);
         while let Some(index) = self.finished.pop() {
-            if !self.links[index as usize].open || !self.engine.conns.contains(index as usize) || !self.engine.is_finished(index) {
+            if !self.links[index as usize].open
+                || !self.engine.conns.contains(index as usize)
+                || !self.engine.is_finished(index)
+            {
                 continue;
             }
             let link = &mut self.links[index as usize];

@@ -47,7 +47,11 @@ pub(super) fn client(engine: &mut Engine, index: u32, verb: Verb, args: Args<'_>
                 (false, false) => return refuse(engine, index, Fault::Syntax),
                 (on, _) => on,
             };
-            if verb == Verb::ClientNoTouch { conn.no_touch = on } else { conn.no_evict = on }
+            if verb == Verb::ClientNoTouch {
+                conn.no_touch = on
+            } else {
+                conn.no_evict = on
+            }
             ok(engine, index)
         }
         Verb::ClientSetname => {
@@ -247,9 +251,9 @@ fn is_wanted_type(word: &[u8]) -> Result<bool, Fault> {
     const TYPES: [(&str, bool); 5] =
         [("normal", true), ("slave", false), ("replica", false), ("pubsub", false), ("master", false)];
     let found = TYPES.iter().find(|(name, _)| name.as_bytes().eq_ignore_ascii_case(word));
-    found.map(|&(_, ours)| ours).ok_or_else(|| {
-        Fault::err(format!("Unknown client type '{}'", String::from_utf8_lossy(c_string(word))))
-    })
+    found
+        .map(|&(_, ours)| ours)
+        .ok_or_else(|| Fault::err(format!("Unknown client type '{}'", String::from_utf8_lossy(c_string(word)))))
 }
 
 /// One line of CLIENT LIST: Redis 7.2's fields in its order, and the shard.
@@ -479,13 +483,22 @@ mod tests {
         let unix = Peer::Unix("/tmp/torc.sock".into());
         for peer in [&v4, &mapped, &v6, &unix] {
             for (other, same) in [(&v4, 1), (&mapped, 1), (&v6, 2), (&unix, 3)] {
-                let group = |p: &Peer| if *p == v6 { 2 } else if *p == unix { 3 } else { 1 };
+                let group = |p: &Peer| {
+                    if *p == v6 {
+                        2
+                    } else if *p == unix {
+                        3
+                    } else {
+                        1
+                    }
+                };
                 let want = group(peer) == same;
                 assert_eq!(Address::parse(other.addr().as_bytes()).is(peer, false), want, "{other:?} {peer:?}");
                 assert_eq!(Address::parse(other.laddr().as_bytes()).is(peer, true), want, "{other:?} {peer:?}");
             }
         }
-        for nobody in ["127.0.0.1:05000", "::1:5000", "[0:0:0:0:0:0:0:1]:5000", "", "localhost:5000", "/tmp/torc.sock"] {
+        for nobody in ["127.0.0.1:05000", "::1:5000", "[0:0:0:0:0:0:0:1]:5000", "", "localhost:5000", "/tmp/torc.sock"]
+        {
             for peer in [&v4, &v6, &unix] {
                 assert!(!Address::parse(nobody.as_bytes()).is(peer, false), "{nobody}");
             }
@@ -494,9 +507,16 @@ mod tests {
 
     #[test]
     fn names_are_words_of_printable_letters() {
-        for (word, want) in
-            [("", true), ("a-b_c.d", true), ("!~", true), ("a b", false), ("a\n", false), ("\u{7f}", false), ("\u{e9}", false), ("a\0 ", true)]
-        {
+        for (word, want) in [
+            ("", true),
+            ("a-b_c.d", true),
+            ("!~", true),
+            ("a b", false),
+            ("a\n", false),
+            ("\u{7f}", false),
+            ("\u{e9}", false),
+            ("a\0 ", true),
+        ] {
             assert_eq!(is_printable(word.as_bytes()), want, "{word:?}");
         }
     }

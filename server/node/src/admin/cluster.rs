@@ -215,7 +215,8 @@ fn count_keys_in_slot(engine: &mut Engine, index: u32, args: Args<'_>) -> Served
             let (mut cursor, mut keys) = (0, 0i64);
             Answer::Later(Box::new(move |e| {
                 let now_ms = e.now.ms();
-                cursor = e.store.scan(db, cursor, WALK_POSITIONS, now_ms, |key, _| keys += i64::from(slot_of(key) == slot));
+                cursor =
+                    e.store.scan(db, cursor, WALK_POSITIONS, now_ms, |key, _| keys += i64::from(slot_of(key) == slot));
                 (cursor == 0).then_some(keys)
             }))
         },

@@ -1,10 +1,9 @@
 //! What a client says of its own connection: who it is, which database, which protocol, goodbye.
 
 use super::client::{self, FORBIDDEN_IN_NAMES};
-use super::cluster;
 use crate::ask::Dialect;
 use crate::engine::{Engine, Served};
-use crate::session::ReplyMode;
+use crate::session::{Door, ReplyMode};
 use crate::version;
 use base::number::parse_i64;
 use base::{Args, DbId, Fault};
@@ -138,7 +137,7 @@ pub(super) fn hello(engine: &mut Engine, index: u32, args: Args<'_>) -> Served {
         );
         return refuse(engine, index, fault);
     }
-    let mode = if cluster::is_announced(engine) { "cluster" } else { "standalone" };
+    let mode = if engine.conns[index as usize].door == Door::Shard { "cluster" } else { "standalone" };
     let conn = &mut engine.conns[index as usize];
     if let Some(name) = name {
         conn.name = name.into();

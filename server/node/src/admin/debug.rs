@@ -78,15 +78,25 @@ pub(super) fn debug(engine: &mut Engine, index: u32, args: Args<'_>) -> Served {
             return engine.refuse(index, None, &Fault::err("maxmemory-clients is disabled."));
         }
         // Knobs of parts that are not here or need none: nothing to turn.
-        b"pause-cron" | b"set-skip-checksum-validation" | b"aof-flush-sleep" | b"set-disable-deny-scripts" if n == 3 => {
+        b"pause-cron" | b"set-skip-checksum-validation" | b"aof-flush-sleep" | b"set-disable-deny-scripts"
+            if n == 3 =>
+        {
             engine.answer(index, |r| r.ok());
         }
-        b"reload" if args.from(2).iter().any(|w| ![&b"merge"[..], b"noflush", b"nosave"].contains(&&w.to_ascii_lowercase()[..])) => {
+        b"reload"
+            if args
+                .from(2)
+                .iter()
+                .any(|w| ![&b"merge"[..], b"noflush", b"nosave"].contains(&&w.to_ascii_lowercase()[..])) =>
+        {
             let fault = Fault::err("DEBUG RELOAD only supports the MERGE, NOFLUSH and NOSAVE options.");
             return engine.refuse(index, None, &fault);
         }
         b"reload" | b"loadaof" => {
-            let text = format!("DEBUG {} needs data on disk, and none is written", String::from_utf8_lossy(&sub).to_ascii_uppercase());
+            let text = format!(
+                "DEBUG {} needs data on disk, and none is written",
+                String::from_utf8_lossy(&sub).to_ascii_uppercase()
+            );
             return engine.refuse(index, None, &Fault::err(text));
         }
         _ => return super::unknown_subcommand(engine, index, args),
@@ -99,7 +109,8 @@ fn c_int(text: &[u8]) -> i64 {
     let text = text.trim_ascii_start();
     let signed = usize::from(matches!(text.first(), Some(b'-' | b'+')));
     let digits = text[signed..].iter().take_while(|b| b.is_ascii_digit()).count();
-    let n = text[signed..signed + digits].iter().fold(0i64, |n, b| n.saturating_mul(10).saturating_add((b - b'0').into()));
+    let n =
+        text[signed..signed + digits].iter().fold(0i64, |n, b| n.saturating_mul(10).saturating_add((b - b'0').into()));
     if text.first() == Some(&b'-') { -n } else { n }
 }
 
@@ -415,7 +426,8 @@ fn table_stats(engine: &mut Engine, index: u32, db: &[u8]) -> Served {
 
 /// Reply buffers are as large as what is in them: there is nothing to set, words are checked as Redis does.
 fn reply_buffer(engine: &mut Engine, index: u32, args: Args<'_>) -> Served {
-    let known = args.is(2, "peak-reset-time") && (args.is(3, "never") || args.is(3, "reset") || parse_i64(args.at(3)).is_some());
+    let known = args.is(2, "peak-reset-time")
+        && (args.is(3, "never") || args.is(3, "reset") || parse_i64(args.at(3)).is_some());
     if known || args.is(2, "resizing") {
         engine.answer(index, |r| r.ok());
         return Served::Done;
@@ -435,7 +447,9 @@ mod tests {
         for (text, expected) in [("1", 1), ("0", 0), ("", 0), ("x", 0), (" 12x", 12), ("-3", -3), ("+4", 4)] {
             assert_eq!(c_int(text.as_bytes()), expected, "{text}");
         }
-        for (text, expected) in [("0.5", 0.5), ("1", 1.0), ("2x", 2.0), ("", 0.0), ("x", 0.0), (" .25", 0.25), ("nan", 0.0), ("1e1", 10.0)] {
+        for (text, expected) in
+            [("0.5", 0.5), ("1", 1.0), ("2x", 2.0), ("", 0.0), ("x", 0.0), (" .25", 0.25), ("nan", 0.0), ("1e1", 10.0)]
+        {
             assert_eq!(c_float(text.as_bytes()), expected, "{text}");
         }
     }

@@ -96,7 +96,10 @@ mod tests {
         for (text, expected) in [
             (String::new(), "da39a3ee5e6b4b0d3255bfef95601890afd80709"),
             ("abc".into(), "a9993e364706816aba3e25717850c26c9cd0d89d"),
-            ("abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq".into(), "84983e441c3bd26ebaae4aa1f95129e5e54670f1"),
+            (
+                "abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq".into(),
+                "84983e441c3bd26ebaae4aa1f95129e5e54670f1",
+            ),
             ("a".repeat(1_000_000), "34aa973cd4c4daa4f61eeb2bdbad27316534016f"),
         ] {
             assert_eq!(hex(&sha1(text.as_bytes())), expected);

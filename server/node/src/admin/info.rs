@@ -324,7 +324,9 @@ fn text(e: &Engine, parts: &[Part], chosen: u32, cluster: bool) -> String {
             "commandstats" => commandstats(&all, &mut t),
             "errorstats" => {
                 t.head("Errorstats");
-                all.error_codes.iter().for_each(|(code, n)| t.line(&format!("errorstat_{code}"), format_args!("count={n}")));
+                all.error_codes
+                    .iter()
+                    .for_each(|(code, n)| t.line(&format!("errorstat_{code}"), format_args!("count={n}")));
             }
             "latencystats" => latencystats(e, &all, &mut t),
             "cluster" => {
@@ -467,7 +469,8 @@ fn memory_section(e: &Engine, all: &Part, t: &mut Text) {
 }
 
 fn persistence(e: &Engine, all: &Part, t: &mut Text) {
-    let written = |(row, c): (&Row, &Counts)| if row.flags & Flag::WRITE != 0 { c.calls - c.failed.min(c.calls) } else { 0 };
+    let written =
+        |(row, c): (&Row, &Counts)| if row.flags & Flag::WRITE != 0 { c.calls - c.failed.min(c.calls) } else { 0 };
     let changes: u64 = table::rows().zip(&all.rows).map(written).sum();
     t.head("Persistence");
     t.zeros(&["loading", "async_loading", "current_cow_peak", "current_cow_size", "current_cow_size_age"]);
@@ -586,9 +589,8 @@ fn latencystats(e: &Engine, all: &Part, t: &mut Text) {
     }
     for (row, latency) in table::rows().zip(&all.latencies) {
         let Some(latency) = latency else { continue };
-        let one = |&p: &f64| {
-            format!("p{}={:.3}", crate::config::percentile_text(p), latency.percentile(p) as f64 / 1000.0)
-        };
+        let one =
+            |&p: &f64| format!("p{}={:.3}", crate::config::percentile_text(p), latency.percentile(p) as f64 / 1000.0);
         let values: Vec<String> = percentiles.iter().map(one).collect();
         t.line(&format!("latency_percentiles_usec_{}", full_name(row)), values.join(","));
     }
@@ -640,7 +642,8 @@ mod tests {
 
     #[test]
     fn words_choose_sections_once_and_in_order() {
-        let without: Vec<_> = SECTIONS.iter().map(|s| s.0).filter(|s| *s != "commandstats" && *s != "latencystats").collect();
+        let without: Vec<_> =
+            SECTIONS.iter().map(|s| s.0).filter(|s| *s != "commandstats" && *s != "latencystats").collect();
         assert_eq!(names(""), without);
         assert_eq!(names("default"), without);
         assert_eq!(names("everything").len(), SECTIONS.len());

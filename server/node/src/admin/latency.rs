@@ -29,7 +29,11 @@ fn names(parts: &[Events]) -> BTreeSet<&'static str> {
     parts.iter().flat_map(|events| events.keys().copied()).collect()
 }
 
-fn gather_events(engine: &mut Engine, index: u32, fold: impl FnOnce(&mut Engine, Vec<Events>, &mut dyn Reply) + 'static) -> Served {
+fn gather_events(
+    engine: &mut Engine,
+    index: u32,
+    fold: impl FnOnce(&mut Engine, Vec<Events>, &mut dyn Reply) + 'static,
+) -> Served {
     engine.gather(index, |e| Answer::Now(e.metrics.spikes.clone()), fold);
     Served::Done
 }

@@ -57,7 +57,11 @@ pub(super) fn flush_all(engine: &mut Engine, index: u32, args: Args<'_>) -> Serv
     let due_ms = match delay {
         ..=0 => {
             engine.process.plan_flush(0);
-            engine.begin_whole(index, |e| e.store.flush(DbId::ZERO), |e, origin| e.deliver(origin, |r| r.word(Word::Ok)));
+            engine.begin_whole(
+                index,
+                |e| e.store.flush(DbId::ZERO),
+                |e, origin| e.deliver(origin, |r| r.word(Word::Ok)),
+            );
             return Served::Done;
         }
         1..=RELATIVE_SECONDS_MAX => now_ms + delay as u64 * 1000,
@@ -237,7 +241,8 @@ fn general(e: &Engine, all: &Part, r: &mut dyn Reply) {
     for name in ["slabs_moved", "lru_crawler_running", "lru_crawler_starts", "lru_maintainer_juggles", "malloc_fails"] {
         n(name, 0);
     }
-    for name in ["log_worker_dropped", "log_worker_written", "log_watcher_skipped", "log_watcher_sent", "log_watchers"] {
+    for name in ["log_worker_dropped", "log_worker_written", "log_watcher_skipped", "log_watcher_sent", "log_watchers"]
+    {
         n(name, 0);
     }
     n("bytes", entry_bytes(all) as u64);
@@ -356,8 +361,8 @@ fn slabs(_: &Engine, all: &Part, r: &mut dyn Reply) {
     r.stat("total_malloced", &(all.store_bytes + all.store_spare).to_string());
 }
 
-/// (descriptor, address, the address it came to, whether it is idle, seconds since it spoke)
-type ConnLine = (i32, String, String, bool, u64);
+/// (descriptor, address, the address it came to, its state in memcached's words, seconds since it spoke)
+type ConnLine = (i32, String, String, &'static str, u64);
 
 fn conns(engine: &mut Engine, index: u32) -> Served {
     engine.gather(
@@ -375,17 +380,25 @@ fn conns(engine: &mut Engine, index: u32) -> Served {
                         tcp => (format!("tcp:{}", tcp.addr()), format!("tcp:{}", tcp.laddr())),
                     };
                     let idle_us = now_us.saturating_sub(c.last_active_us);
-                    lines.push((c.fd, addr, listen, idle_us > 0 && c.owed() == 0, idle_us / 1_000_000));
+                    // 2048: a line that is followed by data is shorter.
+                    let state = if c.input.iter().take(2048).any(|&b| b == b'\n') {
+                        "conn_nread"
+                    } else if idle_us > 0 && c.owed() == 0 {
+                        "conn_read"
+                    } else {
+                        "conn_parse_cmd"
+                    };
+                    lines.push((c.fd, addr, listen, state, idle_us / 1_000_000));
                 }
                 next = end;
                 (next == e.conns.capacity()).then(|| std::mem::take(&mut lines))
             }))
         },
         |_, parts: Vec<Vec<ConnLine>>, r| {
-            for (fd, addr, listen, idle, seconds) in parts.into_iter().flatten() {
+            for (fd, addr, listen, state, seconds) in parts.into_iter().flatten() {
                 r.stat(&format!("{fd}:addr"), &addr);
                 r.stat(&format!("{fd}:listen_addr"), &listen);
-                r.stat(&format!("{fd}:state"), if idle { "conn_read" } else { "conn_parse_cmd" });
+                r.stat(&format!("{fd}:state"), state);
                 r.stat(&format!("{fd}:secs_since_last_cmd"), &seconds.to_string());
             }
             r.word(Word::End);

@@ -14,7 +14,8 @@ pub(super) fn stats(engine: &mut Engine, index: u32) -> Served {
         |e, parts: Vec<Part>, reply| {
             let all = Part::sum(&parts);
             let m = Memory::of(e, &all);
-            let dbs: Vec<(usize, usize)> = all.dbs.iter().enumerate().filter(|d| d.1.keys > 0).map(|(i, d)| (i, d.keys)).collect();
+            let dbs: Vec<(usize, usize)> =
+                all.dbs.iter().enumerate().filter(|d| d.1.keys > 0).map(|(i, d)| (i, d.keys)).collect();
             let per_key = m.net().checked_div(m.keys).unwrap_or(0);
             reply.map(27 + dbs.len());
             let mut int = |name: &str, n: i64| {
@@ -36,9 +37,11 @@ pub(super) fn stats(engine: &mut Engine, index: u32) -> Served {
                 reply.map(3);
                 // Tables are shared out by what each database holds.
                 let main = all.store_overhead as u128 * keys as u128 / m.keys.max(1) as u128;
-                for (name, n) in
-                    [("overhead.hashtable.main", main as i64), ("overhead.hashtable.expires", 0), ("overhead.hashtable.slot-to-keys", 0)]
-                {
+                for (name, n) in [
+                    ("overhead.hashtable.main", main as i64),
+                    ("overhead.hashtable.expires", 0),
+                    ("overhead.hashtable.slot-to-keys", 0),
+                ] {
                     reply.bulk(name.as_bytes());
                     reply.int(n);
                 }
@@ -57,7 +60,9 @@ pub(super) fn stats(engine: &mut Engine, index: u32) -> Served {
             };
             double("dataset.percentage", m.dataset_percent());
             double("peak.percentage", m.peak_percent());
-            for (name, n) in [("allocator.allocated", m.used), ("allocator.active", m.resident), ("allocator.resident", m.resident)] {
+            for (name, n) in
+                [("allocator.allocated", m.used), ("allocator.active", m.resident), ("allocator.resident", m.resident)]
+            {
                 reply.bulk(name.as_bytes());
                 reply.int(n as i64);
             }

@@ -99,7 +99,8 @@ fn landscape(columns: usize, rows: usize, mut random: impl FnMut() -> u64) -> St
             picture[rows - height as usize..].iter_mut().for_each(|row| row[x] = shade);
         }
     }
-    let mut text: String = picture.iter().map(|row| row.iter().collect::<String>().trim_end().to_string() + "\n").collect();
+    let mut text: String =
+        picture.iter().map(|row| row.iter().collect::<String>().trim_end().to_string() + "\n").collect();
     // Libraries' tests look for the first of these words.
     text += &format!("\nRedis ver. {} is what is spoken here.\nTorc ver. {}\n", version::REDIS, version::TORC);
     text

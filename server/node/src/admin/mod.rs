@@ -29,8 +29,23 @@ pub fn serve(engine: &mut Engine, index: u32, verb: Verb, row: &'static Row, arg
     // What looks at every shard sees all that this connection asked for before.
     let looks_at_all = matches!(
         verb,
-        Dbsize | Keys | Scan | Randomkey | Debug | Info | ConfigResetstat | Monitor | Shutdown | McStats | MemoryStats
-            | MemoryDoctor | SlowlogGet | SlowlogLen | SlowlogReset | LatencyHistogram | LatencyReset
+        Dbsize
+            | Keys
+            | Scan
+            | Randomkey
+            | Debug
+            | Info
+            | ConfigResetstat
+            | Monitor
+            | Shutdown
+            | McStats
+            | MemoryStats
+            | MemoryDoctor
+            | SlowlogGet
+            | SlowlogLen
+            | SlowlogReset
+            | LatencyHistogram
+            | LatencyReset
     );
     if looks_at_all && !engine.conns[index as usize].order.is_empty() {
         return Served::Stall(Stall::Barrier);
@@ -44,19 +59,29 @@ pub fn serve(engine: &mut Engine, index: u32, verb: Verb, row: &'static Row, arg
         Select => connection::select(engine, index, args),
         Quit => connection::quit(engine, index),
         ClientHelp => commands::help(engine, index, "client"),
-        ClientCaching | ClientGetname | ClientGetredir | ClientId | ClientInfo | ClientKill | ClientList | ClientNoEvict
-        | ClientNoTouch | ClientPause | ClientReply | ClientSetinfo | ClientSetname | ClientUnpause => {
+        ClientCaching | ClientGetname | ClientGetredir | ClientId | ClientInfo | ClientKill | ClientList
+        | ClientNoEvict | ClientNoTouch | ClientPause | ClientReply | ClientSetinfo | ClientSetname | ClientUnpause => {
             client::client(engine, index, verb, args)
         }
-        Command | CommandCount | CommandDocs | CommandGetkeys | CommandGetkeysandflags | CommandHelp | CommandInfo
+        Command
+        | CommandCount
+        | CommandDocs
+        | CommandGetkeys
+        | CommandGetkeysandflags
+        | CommandHelp
+        | CommandInfo
         | CommandList => commands::command(engine, index, verb, args),
         ObjectHelp => commands::help(engine, index, "object"),
         Wait => replication::wait(engine, index, args),
         Role => replication::role(engine, index),
         ClusterHelp => commands::help(engine, index, "cluster"),
-        ClusterCountkeysinslot | ClusterInfo | ClusterKeyslot | ClusterMyid | ClusterNodes | ClusterShards | ClusterSlots => {
-            cluster::cluster(engine, index, verb, args)
-        }
+        ClusterCountkeysinslot
+        | ClusterInfo
+        | ClusterKeyslot
+        | ClusterMyid
+        | ClusterNodes
+        | ClusterShards
+        | ClusterSlots => cluster::cluster(engine, index, verb, args),
         Asking | Readonly | Readwrite => cluster::access(engine, index, verb),
         Dbsize => keyspace::dbsize(engine, index),
         Keys => keyspace::keys(engine, index, args),

@@ -17,7 +17,8 @@ pub(super) fn wait(engine: &mut Engine, index: u32, args: Args<'_>) -> Served {
     let conn = &mut engine.conns[index as usize];
     if replicas > 0 {
         if conn.waits_until_us == 0 {
-            conn.waits_until_us = if timeout_ms == 0 { u64::MAX } else { up_us.saturating_add(timeout_ms.saturating_mul(1000)) };
+            conn.waits_until_us =
+                if timeout_ms == 0 { u64::MAX } else { up_us.saturating_add(timeout_ms.saturating_mul(1000)) };
         }
         if up_us < conn.waits_until_us {
             return Served::Stall(Stall::Until(conn.waits_until_us));

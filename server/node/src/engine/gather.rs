@@ -88,7 +88,10 @@ impl Engine {
             }
         });
         let fold: Fold = Box::new(move |engine, parts, reply| {
-            let parts = parts.into_iter().map(|p| *p.downcast::<P>().expect("each shard answers with the part's type")).collect();
+            let parts = parts
+                .into_iter()
+                .map(|p| *p.downcast::<P>().expect("each shard answers with the part's type"))
+                .collect();
             fold(engine, parts, reply)
         });
         let conn = &mut self.conns[index as usize];
@@ -98,7 +101,8 @@ impl Engine {
         let origin = self.place(index);
         let first = self.gather_next;
         self.gather_next += 1;
-        let gather = Gather { origin, dialect, silent, missing: shards.len(), parts: HashMap::new(), asked: shards.len(), fold };
+        let gather =
+            Gather { origin, dialect, silent, missing: shards.len(), parts: HashMap::new(), asked: shards.len(), fold };
         self.gathers.insert(first, gather);
         for (n, &shard) in shards.iter().enumerate() {
             let id = first << 16 | n as u64;

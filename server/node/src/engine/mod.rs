@@ -33,15 +33,38 @@ pub enum Mail {
     /// A connection that another shard accepted.
     Adopt(Newcomer),
     Lock(LockAsk),
-    Granted { id: TxId, shard: ShardId, fetched: Vec<u8> },
-    Yield { id: TxId, shard: ShardId },
-    Yielded { id: TxId },
-    Commit { id: TxId, commit: Commit },
+    Granted {
+        id: TxId,
+        shard: ShardId,
+        fetched: Vec<u8>,
+    },
+    Yield {
+        id: TxId,
+        shard: ShardId,
+    },
+    Yielded {
+        id: TxId,
+    },
+    Commit {
+        id: TxId,
+        commit: Commit,
+    },
     /// Do this on your shard and send back what comes of it.
-    Gather { id: u64, home: ShardId, each: gather::Each },
-    Part { id: u64, part: Box<dyn Any + Send> },
+    Gather {
+        id: u64,
+        home: ShardId,
+        each: gather::Each,
+    },
+    Part {
+        id: u64,
+        part: Box<dyn Any + Send>,
+    },
     /// Lines for connections that MONITOR.
-    Feed { conn: u32, generation: u32, bytes: Arc<[u8]> },
+    Feed {
+        conn: u32,
+        generation: u32,
+        bytes: Arc<[u8]>,
+    },
 }
 
 /// A connection as it comes in.
@@ -439,6 +462,12 @@ impl Engine {
     pub fn take_out(&mut self, index: u32) -> Option<Out> {
         let conn = &mut self.conns[index as usize];
         conn.dirty = false;
+        let limit = if conn.monitor { self.live.output_replica } else { self.live.output_normal };
+        // Before anything of it leaves, as in Redis: a reply beyond the limit is not sent in part.
+        if (limit.hard > 0 || limit.soft > 0) && self.check_output(index) {
+            return None;
+        }
+        let conn = &mut self.conns[index as usize];
         if conn.out_in_flight > 0 || conn.out.is_empty() {
             return None;
         }
@@ -522,7 +551,9 @@ impl Engine {
     }
 
     pub(crate) fn deliver_raw(&mut self, origin: Origin, draw: impl FnOnce(&mut Out)) {
-        let Some(conn) = self.conns.get_mut(origin.conn as usize).filter(|c| c.generation == origin.generation) else { return };
+        let Some(conn) = self.conns.get_mut(origin.conn as usize).filter(|c| c.generation == origin.generation) else {
+            return;
+        };
         if conn.order.is_next(origin.seq) {
             let start = conn.out.bytes.len();
             draw(&mut conn.out);
@@ -577,4 +608,5 @@ const PROTECTED_RESP: &str = "-DENIED Torc is running in protected mode: no pass
 connections from this host are accepted. To allow others, either set a password (requirepass in the configuration, or CONFIG SET \
 requirepass from this host), or turn protected mode off (CONFIG SET protected-mode no, or protected-mode no in the configuration) \
 if the port cannot be reached from untrusted networks.\r\n";
-const PROTECTED_MEMCACHE: &str = "SERVER_ERROR protected mode: set requirepass or protected-mode no to accept other hosts\r\n";
+const PROTECTED_MEMCACHE: &str =
+    "SERVER_ERROR protected mode: set requirepass or protected-mode no to accept other hosts\r\n";

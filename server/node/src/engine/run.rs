@@ -84,7 +84,14 @@ impl Engine {
     }
 
     /// Runs an ask that nothing holds back, wherever its reply goes.
-    pub(super) fn run_and_reply(&mut self, home: ShardId, origin: Origin, manner: Manner, row: &'static Row, args: Args<'_>) {
+    pub(super) fn run_and_reply(
+        &mut self,
+        home: ShardId,
+        origin: Origin,
+        manner: Manner,
+        row: &'static Row,
+        args: Args<'_>,
+    ) {
         let (Run::One(data) | Run::Many(data, _)) = row.run else { unreachable!("only rows on keys wait or travel") };
         let mut out = if home == self.me {
             std::mem::take(&mut self.scratch)
@@ -152,7 +159,14 @@ impl Engine {
 
     /// Runs a handler on the store. What it leaves in `job` replies later.
     #[inline]
-    fn run_data(&mut self, row: &'static Row, data: Data, args: Args<'_>, manner: Manner, out: &mut Out) -> Option<Box<dyn Job>> {
+    fn run_data(
+        &mut self,
+        row: &'static Row,
+        data: Data,
+        args: Args<'_>,
+        manner: Manner,
+        out: &mut Out,
+    ) -> Option<Box<dyn Job>> {
         if self.memory_over && row.flags & Flag::DENYOOM != 0 && !self.make_room() {
             self.metrics.rows[row.id() as usize].rejected += 1;
             self.metrics.turned_away = true;
@@ -200,10 +214,19 @@ impl Engine {
         }
         let id = self.process.next_slowlog_id();
         let shown = secret::blanked(row, args);
-        let slow = Slow { id, at, us: ns / 1000, args: Slow::cut(shown.as_ref().map_or(args, |s| s.args())), client: String::new(), name: Vec::new() };
+        let slow = Slow {
+            id,
+            at,
+            us: ns / 1000,
+            args: Slow::cut(shown.as_ref().map_or(args, |s| s.args())),
+            client: String::new(),
+            name: Vec::new(),
+        };
         match self.far_asker.take().filter(|_| index == u32::MAX) {
             // Who asked is known where it is connected: there the entry is kept.
-            Some((home, origin)) => self.on_shard(home, move |engine| engine.keep_slow(origin.conn, Some(origin.generation), slow.clone())),
+            Some((home, origin)) => {
+                self.on_shard(home, move |engine| engine.keep_slow(origin.conn, Some(origin.generation), slow.clone()))
+            }
             None => self.keep_slow(index, None, slow),
         }
     }

@@ -104,7 +104,13 @@ impl Engine {
             .iter()
             .map(|part| {
                 let words = part.keys.iter().map(|&n| args.at(keys[n])).collect();
-                let reads = part.keys.iter().map(|&n| (together.place(args, n, manner.db, self.live.limits.databases), (together.read)(args, n))).collect();
+                let reads = part
+                    .keys
+                    .iter()
+                    .map(|&n| {
+                        (together.place(args, n, manner.db, self.live.limits.databases), (together.read)(args, n))
+                    })
+                    .collect();
                 (part.shard, Access::Keys { keys: words, reads, exclusive, no_touch: manner.no_touch })
             })
             .collect();
@@ -188,7 +194,9 @@ impl Engine {
     pub(super) fn lock_part(&mut self, ask: LockAsk) {
         let keys = match &ask.access {
             Access::Whole => vec![(WHOLE, true)],
-            Access::Keys { keys, exclusive, .. } => keys.args().iter().map(|key| (self.lock_key(key), *exclusive)).collect(),
+            Access::Keys { keys, exclusive, .. } => {
+                keys.args().iter().map(|key| (self.lock_key(key), *exclusive)).collect()
+            }
         };
         self.parts.insert(ask.id, Part::Asked { coordinator: ask.coordinator, access: ask.access });
         self.lock(ask.id, ask.client, keys);
@@ -481,4 +489,3 @@ fn read_fetched<'a>(bytes: &mut &'a [u8]) -> Fetched<'a> {
         }
     }
 }
-

@@ -39,7 +39,8 @@ impl Engine {
                         let next = conn.order.is_next(origin.seq);
                         let out = if next { &mut conn.out } else { &mut self.scratch };
                         let start = out.bytes.len();
-                        if next && out.bytes.capacity() == 0
+                        if next
+                            && out.bytes.capacity() == 0
                             && let Some(pooled) = self.scratch_pool.pop()
                         {
                             *out = pooled;
@@ -103,10 +104,11 @@ impl Engine {
     /// When `work` has something to do again, `up_us`. The mailbox, the ring and `active` may want it sooner.
     pub fn next_due_us(&self) -> u64 {
         let flush = self.process.flush_due_ms().filter(|_| self.me.0 == 0);
-        let deadline = self.store.next_deadline().filter(|_| self.deadlines_run()).into_iter().chain(flush).min().map(|ms| {
-            let wait_us = (ms * 1000).saturating_sub(self.now.unix_us);
-            self.now.up_us + wait_us
-        });
+        let deadline =
+            self.store.next_deadline().filter(|_| self.deadlines_run()).into_iter().chain(flush).min().map(|ms| {
+                let wait_us = (ms * 1000).saturating_sub(self.now.unix_us);
+                self.now.up_us + wait_us
+            });
         let idle = self.conns.is_empty() && self.store_is_still();
         let cron = if idle { self.cron_next_us + 9 * CRON_US } else { self.cron_next_us };
         let stalls = self.stalled.iter().filter_map(|&i| match self.conns[i as usize].stall {
@@ -230,7 +232,9 @@ impl Engine {
         if hard || soft_too_long {
             self.metrics.output_limit_disconnections += 1;
             let (id, addr) = (conn.id, conn.peer.addr());
-            self.process.log.warning(format_args!("Client id={id} addr={addr} closed: {owed} bytes of output it does not read"));
+            self.process
+                .log
+                .warning(format_args!("Client id={id} addr={addr} closed: {owed} bytes of output it does not read"));
             self.kill(index);
             return true;
         }
@@ -304,7 +308,9 @@ impl Engine {
     }
 
     fn feed(&mut self, conn: u32, generation: u32, line: &[u8]) {
-        let Some(c) = self.conns.get_mut(conn as usize).filter(|c| c.generation == generation && !c.gone) else { return };
+        let Some(c) = self.conns.get_mut(conn as usize).filter(|c| c.generation == generation && !c.gone) else {
+            return;
+        };
         c.out.extend(line);
         if !self.check_output(conn) {
             self.mark_dirty(conn);

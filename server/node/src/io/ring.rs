@@ -115,7 +115,8 @@ impl Ring {
             .build(ENTRIES)?;
         let mut probe = Probe::new();
         ring.submitter().register_probe(&mut probe)?;
-        let needed = [opcode::RecvMulti::CODE, opcode::AcceptMulti::CODE, opcode::MsgRingData::CODE, opcode::SendMsg::CODE];
+        let needed =
+            [opcode::RecvMulti::CODE, opcode::AcceptMulti::CODE, opcode::MsgRingData::CODE, opcode::SendMsg::CODE];
         if needed.iter().any(|&op| !probe.is_supported(op)) {
             return Err(io::Error::from_raw_os_error(libc::EINVAL));
         }
@@ -138,7 +139,10 @@ impl Ring {
                 return;
             }
             if let Err(e) = self.ring.submit() {
-                assert!(matches!(e.raw_os_error(), Some(libc::EBUSY | libc::EAGAIN | libc::EINTR)), "io_uring_enter: {e}");
+                assert!(
+                    matches!(e.raw_os_error(), Some(libc::EBUSY | libc::EAGAIN | libc::EINTR)),
+                    "io_uring_enter: {e}"
+                );
                 self.collect();
             }
         }
@@ -281,17 +285,20 @@ impl Ring {
             opcode::Send::new(Fd(fd), rest.as_ptr(), rest.len() as u32).flags(flags).build()
         } else {
             let mut skip = sending.done;
+            let mut room = SEND_BYTES_MAX;
             sending.pieces.clear();
             for piece in sending.out.pieces() {
                 if skip >= piece.len() {
                     skip -= piece.len();
                     continue;
                 }
-                if sending.pieces.len() == PIECES_MAX {
+                // A piece that was cut is the last: what follows it comes after its rest.
+                if sending.pieces.len() == PIECES_MAX || room == 0 {
                     break;
                 }
                 let piece = &piece[std::mem::take(&mut skip)..];
-                let piece = &piece[..piece.len().min(SEND_BYTES_MAX / PIECES_MAX)];
+                let piece = &piece[..piece.len().min(room)];
+                room -= piece.len();
                 sending.pieces.push(libc::iovec { iov_base: piece.as_ptr() as *mut _, iov_len: piece.len() });
             }
             sending.asked = sending.pieces.iter().map(|p| p.iov_len).sum();

@@ -18,7 +18,10 @@ pub enum Door {
 /// Who is at the other end.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Peer {
-    Tcp { peer: SocketAddr, local: SocketAddr },
+    Tcp {
+        peer: SocketAddr,
+        local: SocketAddr,
+    },
     /// The path of our socket.
     Unix(String),
 }

@@ -148,7 +148,11 @@ mod tests {
                 }
             }
             assert!(order.is_empty());
-            assert_eq!(out.to_vec(), format!("abcd{}", "e".repeat(HELD_REPLY_BYTES_MAX + 1)).into_bytes(), "{arrival:?}");
+            assert_eq!(
+                out.to_vec(),
+                format!("abcd{}", "e".repeat(HELD_REPLY_BYTES_MAX + 1)).into_bytes(),
+                "{arrival:?}"
+            );
         }
     }
 }

@@ -92,9 +92,10 @@ impl<D> Locks<D> {
     /// Whether a command on `key` has to wait, and in which queue.
     pub fn blocks(&self, key: LockKey, client: Client, reads: bool) -> Option<LockKey> {
         // Shared intents on WHOLE stop nobody.
-        let all = self.queues.get(&WHOLE).is_some_and(|q| {
-            q.iter().any(|item| matches!(item, Item::Tx { exclusive: true, .. } | Item::Ask(_)))
-        });
+        let all = self
+            .queues
+            .get(&WHOLE)
+            .is_some_and(|q| q.iter().any(|item| matches!(item, Item::Tx { exclusive: true, .. } | Item::Ask(_))));
         if all {
             return Some(WHOLE);
         }
@@ -332,7 +333,9 @@ impl<D> Locks<D> {
                         let asked = if h.asked_to_yield { "y" } else { "" };
                         format!(" {}{state}{exclusive}{asked}({}/{})", id.0, h.client.shard, h.client.conn)
                     }
-                    Item::Ask(w) => format!(" ask {:x} ({}/{}) reads {}", w.key, w.client.shard, w.client.conn, w.reads),
+                    Item::Ask(w) => {
+                        format!(" ask {:x} ({}/{}) reads {}", w.key, w.client.shard, w.client.conn, w.reads)
+                    }
                 };
             }
         }
@@ -343,7 +346,8 @@ impl<D> Locks<D> {
     pub fn verify(&self) {
         for (key, queue) in &self.queues {
             assert!(!queue.is_empty(), "an empty queue is kept for {key}");
-            let ids: Vec<TxId> = queue.iter().filter_map(|i| if let Item::Tx { id, .. } = i { Some(*id) } else { None }).collect();
+            let ids: Vec<TxId> =
+                queue.iter().filter_map(|i| if let Item::Tx { id, .. } = i { Some(*id) } else { None }).collect();
             assert!(ids.is_sorted(), "queue of {key} is out of order: {ids:?}");
             let held: Vec<bool> = queue
                 .iter()
