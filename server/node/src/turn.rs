@@ -258,6 +258,8 @@ impl Turn {
             }
             if let Some(out) = self.engine.take_out(index) {
                 self.ring.send(self.links[index as usize].fd, index, out);
+                // What it was owed last has left with the next entry: do not sleep over its goodbye.
+                self.engine.active |= self.engine.conns[index as usize].closing;
             }
             self.finished.push(index);
         }
