@@ -266,7 +266,7 @@ mod tests {
                 Record::Mail(m) => m.to_string(),
             });
         }
-        let want = ["reply $! [1]", "one", r#X#, "reply  []", "two"];
+        let want = ["reply $! [1]", "one", r#"ask 300 ["SET", "", "\\x00\\r\\n"]"#, "reply  []", "two"];
         assert_eq!(seen, want);
         batch.clear();
         assert!(batch.is_empty());
