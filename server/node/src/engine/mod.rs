@@ -36,7 +36,7 @@ pub enum Mail {
     Granted {
         id: TxId,
         shard: ShardId,
-        fetched: Vec<u8>,
+        fetched: Vec<command::together::Found>,
     },
     Yield {
         id: TxId,

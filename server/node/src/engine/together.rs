@@ -8,9 +8,10 @@ use super::{Deferred, Engine, Mail, speak};
 use crate::ask::{Manner, Origin};
 use crate::shard::locks::{Client, LockKey, Turn, TxId, WHOLE};
 use base::{Args, ArgsBuf, DbId, ShardId};
+use command::context::Ctx;
 use command::row::{Decide, Fetched, Flag, Read, Row, Together, Write};
+use command::together::{Found, apply, fetch};
 use std::sync::Arc;
-use store::Encoding;
 
 /// What a shard is asked to lock and to read.
 pub struct LockAsk {
@@ -69,7 +70,7 @@ struct TxPart {
     /// Indexes among the ask's keys.
     keys: Vec<usize>,
     /// What was read there, once granted.
-    fetched: Option<Vec<u8>>,
+    fetched: Option<Vec<Found>>,
 }
 
 impl Engine {
@@ -246,12 +247,20 @@ impl Engine {
                 let fetched = match access {
                     Access::Whole => Vec::new(),
                     Access::Keys { keys, reads, no_touch, .. } => {
-                        let mut bytes = Vec::new();
-                        let now_ms = self.now.ms();
-                        for (key, &(db, read)) in keys.args().iter().zip(reads) {
-                            fetch(&mut self.store, &mut bytes, db, key, read, now_ms, *no_touch);
-                        }
-                        bytes
+                        let mut ctx = Ctx {
+                            store: &mut self.store,
+                            db: DbId::ZERO,
+                            now_ms: self.now.ms(),
+                            no_touch: *no_touch,
+                            limits: &self.live.limits,
+                            tally: &mut self.tally,
+                            job: None,
+                        };
+                        let read = |(key, &(db, read))| {
+                            ctx.db = db;
+                            fetch(&mut ctx, key, read)
+                        };
+                        keys.args().iter().zip(reads).map(read).collect()
                     }
                 };
                 if coordinator == self.me {
@@ -281,20 +290,7 @@ impl Engine {
             (Commit::Writes(writes), Access::Keys { keys, .. }) => {
                 let now_ms = self.now.ms();
                 for (n, db, write) in writes {
-                    let mut cell = self.store.cell(db, keys.args().at(n), now_ms);
-                    match write {
-                        Write::Remove => {
-                            cell.remove();
-                        }
-                        Write::Put(portable) => cell.put_portable(portable),
-                        Write::Deadline(deadline) => {
-                            if deadline.is_some_and(|at| at <= now_ms) {
-                                cell.remove();
-                            } else if cell.entry().is_some() {
-                                cell.set_deadline(deadline);
-                            }
-                        }
-                    }
+                    apply(&mut self.store, db, keys.args().at(n), write, now_ms);
                 }
             }
             (Commit::Writes(_), Access::Whole) => unreachable!("commands on every key commit by running"),
@@ -311,7 +307,7 @@ impl Engine {
 
     // The coordinator's side.
 
-    pub(super) fn granted(&mut self, id: TxId, shard: ShardId, fetched: Vec<u8>) {
+    pub(super) fn granted(&mut self, id: TxId, shard: ShardId, fetched: Vec<Found>) {
         let tx = self.txs.get_mut(&id).expect("a grant comes before the commit");
         let part = tx.parts.iter_mut().find(|p| p.shard == shard).expect("only shards that were asked grant");
         assert!(part.fetched.replace(fetched).is_none(), "a shard grants once, or again after it was yielded to");
@@ -357,9 +353,9 @@ impl Engine {
         // Where each key went: (part, place among the part's keys).
         let mut places = vec![(0, 0); count];
         for (p, part) in parts.iter().enumerate() {
-            let mut bytes = part.fetched.as_deref().expect("all are granted");
-            for (i, &n) in part.keys.iter().enumerate() {
-                fetched[n] = read_fetched(&mut bytes);
+            let found = part.fetched.as_deref().expect("all are granted");
+            for (i, (&n, found)) in part.keys.iter().zip(found).enumerate() {
+                fetched[n] = found.fetched();
                 places[n] = (p, i);
             }
         }
@@ -402,90 +398,6 @@ impl Engine {
             self.commit_part(id, commit);
         } else {
             self.outbox[shard.index()].mail(Mail::Commit { id, commit });
-        }
-    }
-}
-
-// What was read travels as bytes: a tag, and of an entry its facts and value.
-const SKIPPED: u8 = 0;
-const ABSENT: u8 = 1;
-const PRESENT: u8 = 2;
-const ENTRY: u8 = 3;
-
-fn fetch(store: &mut store::Store, out: &mut Vec<u8>, db: DbId, key: &[u8], read: Read, now_ms: u64, no_touch: bool) {
-    let presence = |there: bool| if there { PRESENT } else { ABSENT };
-    let tag = match read {
-        Read::Skip => SKIPPED,
-        Read::Exists => presence(store.peek(db, key, now_ms).is_some()),
-        Read::Count => presence(store.read(db, key, now_ms, false).is_some()),
-        Read::Touch => presence(store.read(db, key, now_ms, true).is_some()),
-        Read::Renew => {
-            let mut cell = store.cell(db, key, now_ms);
-            let there = cell.entry().is_some();
-            if there && !no_touch {
-                cell.touch();
-            }
-            presence(there)
-        }
-        Read::Entry | Read::Versioned | Read::Move => {
-            let counted = read != Read::Move;
-            let mut version = 0;
-            if read == Read::Versioned {
-                version = store.cell(db, key, now_ms).version().unwrap_or(0);
-            }
-            let entry = if counted {
-                store.read(db, key, now_ms, !no_touch)
-            } else {
-                let mut cell = store.cell(db, key, now_ms);
-                if !no_touch && cell.entry().is_some() {
-                    cell.touch();
-                }
-                store.peek(db, key, now_ms)
-            };
-            if let Some(entry) = entry {
-                let value = entry.bytes();
-                out.push(ENTRY);
-                out.extend_from_slice(&entry.flags().to_le_bytes());
-                out.extend_from_slice(&entry.deadline().unwrap_or(0).to_le_bytes());
-                out.extend_from_slice(&version.to_le_bytes());
-                out.push(match entry.encoding() {
-                    Encoding::Auto => 0,
-                    Encoding::Raw => 1,
-                    Encoding::Text => 2,
-                });
-                out.extend_from_slice(&(value.len() as u64).to_le_bytes());
-                out.extend_from_slice(value);
-                return;
-            }
-            ABSENT
-        }
-    };
-    out.push(tag);
-}
-
-fn read_fetched<'a>(bytes: &mut &'a [u8]) -> Fetched<'a> {
-    fn take<'a, const N: usize>(bytes: &mut &'a [u8]) -> &'a [u8; N] {
-        let (head, rest) = bytes.split_first_chunk::<N>().expect("what `fetch` wrote is whole");
-        *bytes = rest;
-        head
-    }
-    match take::<1>(bytes)[0] {
-        SKIPPED => Fetched::Skipped,
-        ABSENT => Fetched::Absent,
-        PRESENT => Fetched::Present,
-        _ => {
-            let flags = u32::from_le_bytes(*take(bytes));
-            let deadline = u64::from_le_bytes(*take(bytes));
-            let version = u64::from_le_bytes(*take(bytes));
-            let encoding = match take::<1>(bytes)[0] {
-                0 => Encoding::Auto,
-                1 => Encoding::Raw,
-                _ => Encoding::Text,
-            };
-            let len = u64::from_le_bytes(*take(bytes)) as usize;
-            let (value, rest) = bytes.split_at(len);
-            *bytes = rest;
-            Fetched::Entry { value, flags, deadline: (deadline > 0).then_some(deadline), version, encoding }
         }
     }
 }
