@@ -196,14 +196,16 @@ impl Turn {
 
     fn sent(&mut self, d: &Done) {
         let fd = self.links[d.index as usize].fd;
-        if let Some((out, result)) = self.ring.sent(fd, d) {
-            let failed = result.is_err();
-            self.engine.sent(d.index, out);
-            if failed && !self.engine.conns[d.index as usize].gone {
-                self.engine.hung_up(d.index);
-            }
-            self.finished.push(d.index);
+        let Some((out, result)) = self.ring.sent(fd, d) else {
+            // The next part is to be submitted, and may be done at once: do not sleep over it.
+            self.engine.active = true;
+            return;
+        };
+        self.engine.sent(d.index, out);
+        if result.is_err() && !self.engine.conns[d.index as usize].gone {
+            self.engine.hung_up(d.index);
         }
+        self.finished.push(d.index);
     }
 
     fn accepted(&mut self, d: &Done) {
