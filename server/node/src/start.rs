@@ -4,7 +4,7 @@ use crate::clock::HostClock;
 use crate::config::banner::Banner;
 use crate::config::cli::{self as config, Told};
 use crate::config::load::Loaded;
-use crate::config::{Settings, Supervised};
+use crate::config::{MemoryLimit, Settings, Supervised};
 use crate::engine::{Engine, Mail};
 use crate::host::{self, Host};
 use crate::io::listen::{self, Listener};
@@ -207,6 +207,12 @@ fn run() -> Result<(), String> {
         if settings.logfile.is_empty() { Target::Stderr } else { Target::File(settings.logfile.clone().into()) };
     let log = Log::new(settings.loglevel, target).map_err(|e| e.to_string())?;
     warnings.iter().for_each(|w| log.warning(w));
+    if !settings.renamed_commands.is_empty() {
+        log.warning("rename-command has no effect yet: commands keep their names, and all of them can be used");
+    }
+    if settings.maxmemory_clients != MemoryLimit::Bytes(0) {
+        log.warning("maxmemory-clients has no effect yet: clients are bounded by client-output-buffer-limit");
+    }
 
     let host = Host::read();
     if let Some(objection) = host.io_uring_objection() {
