@@ -10,7 +10,7 @@
 //!   so an untouched page stays unmapped.
 //! - The chunk of a block is found by masking its address; no block has a header.
 //!
-//! A run without a block in use goes back to its chunk, a chunk without a run back to the allocator (one is kept).
+//! A run without a block in use goes back to its chunk, a chunk without a run back to the allocator, in steps (`release`).
 //!
 //! With the feature `direct`, or under Miri, every block comes from the global allocator, so that an address sanitizer
 //! sees each one.
@@ -60,6 +60,8 @@ struct Chunk {
     free: u64,
     /// Where this chunk stands in `Heap::open`, by kind of run.
     place: [u32; 3],
+    /// It is in `idle`.
+    listed: bool,
 }
 
 /// Memory of one store, in blocks. Not shared between threads, so nothing here is atomic.
@@ -70,6 +72,8 @@ pub struct Heap {
     open: [Vec<NonNull<Chunk>>; 3],
     /// Chunks without a run in use.
     idle_chunks: usize,
+    /// Chunks that were without a run when they were listed.
+    idle: Vec<NonNull<Chunk>>,
     chunks: usize,
     /// Bytes in blocks, classes' sizes.
     used_bytes: usize,
@@ -146,6 +150,7 @@ impl Heap {
             partial: [null_mut(); CLASSES],
             open: [const { Vec::new() }; 3],
             idle_chunks: 0,
+            idle: Vec::new(),
             chunks: 0,
             used_bytes: 0,
             large_bytes: 0,
@@ -341,17 +346,41 @@ impl Heap {
             (*chunk).free |= ones(RUN_PAGES[(*run).kind as usize]) << head;
             if (*chunk).free != u64::MAX {
                 self.settle(chunk);
-            } else if self.idle_chunks > 0 {
-                (*chunk).free = 0;
-                self.settle(chunk);
-                dealloc(chunk.cast(), Layout::new::<ChunkSpace>());
-                self.chunks -= 1;
-                self.lost_bytes -= HEAD_BYTES;
             } else {
                 self.idle_chunks += 1;
                 self.settle(chunk);
+                if !(*chunk).listed {
+                    (*chunk).listed = true;
+                    self.idle.push(NonNull::new_unchecked(chunk));
+                }
             }
         }
+    }
+
+    /// Gives chunks without a run back to the allocator, `max` of them; one is kept. True while there are more. Giving one
+    /// back costs some 80 µs, and when a whole database goes its chunks are empty all at once: so this is done in steps.
+    pub fn release(&mut self, max: usize) -> bool {
+        for _ in 0..max {
+            if self.idle_chunks <= 1 {
+                return false;
+            }
+            let Some(chunk) = self.idle.pop() else { return false };
+            let chunk = chunk.as_ptr();
+            // SAFETY: a chunk is listed once, and is freed only here, when it leaves the list: it is live.
+            unsafe {
+                (*chunk).listed = false;
+                if (*chunk).free != u64::MAX {
+                    continue; // In use again; it is listed again when it is idle again.
+                }
+                (*chunk).free = 0;
+                self.settle(chunk);
+                dealloc(chunk.cast(), Layout::new::<ChunkSpace>());
+            }
+            self.idle_chunks -= 1;
+            self.chunks -= 1;
+            self.lost_bytes -= HEAD_BYTES;
+        }
+        self.idle_chunks > 1
     }
 
     #[cold]
@@ -370,7 +399,7 @@ impl Heap {
             head: 0,
             kind: 0,
         };
-        let head = Chunk { runs: std::array::from_fn(|_| run()), free: u64::MAX, place: [CLOSED; 3] };
+        let head = Chunk { runs: std::array::from_fn(|_| run()), free: u64::MAX, place: [CLOSED; 3], listed: false };
         // SAFETY: freshly allocated, large and aligned enough for the head.
         unsafe { chunk.write(head) };
         self.chunks += 1;
@@ -528,6 +557,7 @@ mod tests {
                 unsafe { heap.give(block, bytes) };
             }
             assert_eq!(heap.used(), 0);
+            while heap.release(1) {}
             assert!(heap.chunks <= 1 && heap.idle_chunks == heap.chunks, "seed {seed}: {} chunks left", heap.chunks);
         }
     }

@@ -241,14 +241,14 @@ impl Store {
         }
     }
 
-    /// Frees what flushes left, about `entries` of them. True while there is more.
+    /// Frees what flushes left, about `entries` of them, and gives memory that nothing uses back. True while there is more.
     pub fn bury(&mut self, entries: usize) -> bool {
         if let Some(&number) = self.graves.front()
             && !self.bury_table(number, entries.max(1))
         {
             self.graves.pop_front();
         }
-        !self.graves.is_empty()
+        self.ground.heap.release(1) || !self.graves.is_empty()
     }
 
     /// True while there is more of this table.
