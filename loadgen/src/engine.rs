@@ -4,7 +4,7 @@
 
 use crate::plan::{Pace, Phase, Plan};
 use crate::poll::{Poll, Ready, cpu_used_ns, sharpen_timers};
-use crate::report::Tally;
+use crate::tally::Tally;
 use crate::session::{Limits, Next, Session};
 use crate::socket::Socket;
 use crate::verify::{Evidence, Ledger};

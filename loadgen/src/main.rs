@@ -5,7 +5,7 @@ use loadgen::engine::{self, Failure};
 use loadgen::options::{Options, Scenario};
 use loadgen::plan::{Phase, Plan};
 use loadgen::verify::Ledger;
-use loadgen::{poll, report, scenario};
+use loadgen::{poll, scenario, tally};
 use std::io::IsTerminal;
 use std::process::ExitCode;
 
@@ -73,7 +73,7 @@ fn run(options: &Options, plan: &Plan, populate: bool) -> Result<u8, Failure> {
         }
     }
     let outcome = engine::run(plan, Phase::Measure, ledger.as_ref(), live)?;
-    let draw = if options.json { report::json } else { report::text };
+    let draw = if options.json { tally::json } else { tally::text };
     println!("{}", draw(plan, &outcome.tally, outcome.cpu_s).trim_end());
     if outcome.tally.unanswered > 0 {
         eprintln!("torc-load: {} asks were not answered", outcome.tally.unanswered);

@@ -5,7 +5,7 @@
 //! passed or answers have come.
 
 use crate::plan::{Dialect, Draw, Pace, Phase, Plan, Verb};
-use crate::report::Tally;
+use crate::tally::Tally;
 use crate::verify::{Evidence, Ledger, write_value};
 use crate::wire::{self, Answer, Malformed, Reader};
 use std::collections::VecDeque;
