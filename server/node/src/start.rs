@@ -207,6 +207,11 @@ fn run() -> Result<(), String> {
         if settings.logfile.is_empty() { Target::Stderr } else { Target::File(settings.logfile.clone().into()) };
     let log = Log::new(settings.loglevel, target).map_err(|e| e.to_string())?;
     warnings.iter().for_each(|w| log.warning(w));
+    if settings.disable_thp
+        && let Err(e) = host::refuse_huge_pages()
+    {
+        log.warning(format_args!("disable-thp: {e}"));
+    }
     if !settings.renamed_commands.is_empty() {
         log.warning("rename-command has no effect yet: commands keep their names, and all of them can be used");
     }

@@ -355,7 +355,10 @@ pub static ROWS: &[Row] = &[
     flag("syslog-enabled", "no").fixed().idle(LOGS),
     named("syslog-ident", "redis").fixed().idle(LOGS),
     choice("syslog-facility", SYSLOG_FACILITIES, "local0").fixed().idle(LOGS),
-    flag("disable-thp", "yes").fixed().idle(KERNEL),
+    flag("disable-thp", "yes").at(flag_at!(disable_thp)).fixed().about(
+        Process,
+        "Memory in small pages only: the kernel takes milliseconds to clear a huge one; no: as the host says",
+    ),
     choice("oom-score-adj", OOM_SCORE_ADJ, "no").idle(KERNEL),
     special("oom-score-adj-values", &special::OOM_SCORE_ADJ_VALUES, "0 200 800").idle(KERNEL),
     named("ignore-warnings", "").idle("no warning of the start stops it"),

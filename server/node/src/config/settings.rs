@@ -222,6 +222,7 @@ fields! {
         /// Empty: none was asked for.
         pub pidfile: String,
         pub supervised: Supervised,
+        pub disable_thp: bool,
 
         // Who may do what.
         /// Empty: no password.

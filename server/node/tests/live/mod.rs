@@ -18,8 +18,13 @@ pub struct Server {
 
 impl Server {
     pub fn start(shards: usize) -> Server {
+        Server::start_with(shards, &[])
+    }
+
+    /// With more of the command line.
+    pub fn start_with(shards: usize, more: &[&str]) -> Server {
         // A port that was free may be taken before the server has it; another try finds others.
-        (0..5).find_map(|_| Server::try_start(shards)).expect("the server starts on free ports")
+        (0..5).find_map(|_| Server::try_start(shards, more)).expect("the server starts on free ports")
     }
 
     /// A server that runs already and is nobody's to end.
@@ -27,7 +32,7 @@ impl Server {
         Server { child: None, folder: None, resp: address.into(), memcached: address.into() }
     }
 
-    fn try_start(shards: usize) -> Option<Server> {
+    fn try_start(shards: usize, more: &[&str]) -> Option<Server> {
         let free = || {
             let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
             listener.local_addr().expect("it is bound").port()
@@ -41,6 +46,7 @@ impl Server {
             .args(["--shards", &shards.to_string(), "--force-shards", "yes", "--loglevel", "warning"])
             .args(["--enable-debug-command", "yes", "--dir"])
             .arg(&folder)
+            .args(more)
             .stdin(Stdio::null())
             .stdout(Stdio::null());
         let child = command.spawn().expect("the server was built");
@@ -56,6 +62,11 @@ impl Server {
             std::thread::sleep(Duration::from_millis(20));
         }
         Some(server)
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.child.as_ref().expect("only own servers are looked into").id()
     }
 
     pub fn has_ended(&mut self) -> bool {
