@@ -366,8 +366,16 @@ impl Table {
             // A cursor made when the segment was deeper may point into the middle of a tag.
             let inside = position(first.into()) != from;
             let mut at = segment.home(first);
+            let mut ahead = at;
             passed += 1;
             while let Some(next) = segment.next(at) {
+                let fetch_to = (next + AHEAD).min(segment.size().slots);
+                while ahead < fetch_to {
+                    if let Some(slot) = segment.slot(ahead) {
+                        slot.prefetch();
+                    }
+                    ahead += 1;
+                }
                 // SAFETY: `next` gives slots with an entry; `&self` keeps the table unchanged.
                 let (slot, entry) = (segment.slot(next).expect("not empty"), unsafe { segment.entry(next) });
                 let tag = slot.tag();
