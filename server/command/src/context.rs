@@ -1,8 +1,8 @@
 //! What a handler may touch.
 
-use crate::row::Job;
+use crate::row::{Job, Walk};
 use base::DbId;
-use store::Store;
+use store::{Kind, Store};
 
 /// Handed to every handler that works on data. Nothing else is reachable from one.
 pub struct Ctx<'a> {
@@ -15,8 +15,91 @@ pub struct Ctx<'a> {
     pub limits: &'a Limits,
     /// Counters that memcached's `stats` shows and only handlers can know.
     pub tally: &'a mut Tally,
+    /// What happened to keys, for whoever listens.
+    pub events: &'a mut Events,
     /// `None` when a handler is called. One that leaves a job here has not replied: the job will.
     pub job: Option<Box<dyn Job>>,
+    /// `None` when a handler is called. One that leaves a walk here goes on with it.
+    pub walk: Option<Box<dyn Walk>>,
+}
+
+impl Ctx<'_> {
+    /// Says that something happened to `key` of the selected database: `class` is one of `Class`, `event` as Redis names it. To
+    /// be called after the change, where Redis calls `notifyKeyspaceEvent`.
+    #[inline]
+    pub fn notify(&mut self, class: u32, event: &'static str, key: &[u8]) {
+        self.notify_in(self.db, class, event, key);
+    }
+
+    /// The same of another database.
+    #[inline]
+    pub fn notify_in(&mut self, db: DbId, class: u32, event: &'static str, key: &[u8]) {
+        if self.events.wanted & class != 0 {
+            self.events.happened.push(Event { db, class, event, key: key.into() });
+        }
+    }
+
+    /// Says that `key` of the selected database may have something for those who wait for a value of `kind`.
+    #[inline]
+    pub fn ready(&mut self, kind: Kind, key: &[u8]) {
+        self.ready_in(self.db, kind, key);
+    }
+
+    /// The same of another database.
+    #[inline]
+    pub fn ready_in(&mut self, db: DbId, kind: Kind, key: &[u8]) {
+        if self.events.awaited {
+            self.events.ready.push((db, kind, key.into()));
+        }
+    }
+}
+
+/// Classes of keyspace events: the letters of `notify-keyspace-events`.
+pub struct Class;
+
+impl Class {
+    /// `g`
+    pub const GENERIC: u32 = 1 << 2;
+    /// `$`
+    pub const STRING: u32 = 1 << 3;
+    /// `l`
+    pub const LIST: u32 = 1 << 4;
+    /// `s`
+    pub const SET: u32 = 1 << 5;
+    /// `h`
+    pub const HASH: u32 = 1 << 6;
+    /// `z`
+    pub const ZSET: u32 = 1 << 7;
+    /// `x`
+    pub const EXPIRED: u32 = 1 << 8;
+    /// `e`
+    pub const EVICTED: u32 = 1 << 9;
+    /// `t`
+    pub const STREAM: u32 = 1 << 10;
+    /// `m`: not among `A`
+    pub const MISS: u32 = 1 << 11;
+    /// `n`: not among `A`
+    pub const NEW: u32 = 1 << 14;
+}
+
+/// Something that happened to a key.
+pub struct Event {
+    pub db: DbId,
+    /// One of `Class`.
+    pub class: u32,
+    pub event: &'static str,
+    pub key: Box<[u8]>,
+}
+
+/// What handlers tell of keys. The engine empties it after each command.
+#[derive(Default)]
+pub struct Events {
+    /// Classes that somebody listens to.
+    pub wanted: u32,
+    pub happened: Vec<Event>,
+    /// Somebody waits for some key of this shard.
+    pub awaited: bool,
+    pub ready: Vec<(DbId, Kind, Box<[u8]>)>,
 }
 
 /// Settings that handlers read.

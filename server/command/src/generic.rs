@@ -14,7 +14,6 @@ use crate::context::Ctx;
 use crate::keep::{lookup, or_fault, parse_db, same_db};
 use crate::row::{Decide, Fetched, Read, Together, Write};
 use base::{Args, DbId, Fault, Reply};
-use bytes::Bytes;
 use std::collections::HashSet;
 use store::Portable;
 
@@ -90,8 +89,8 @@ fn rename_here(ctx: &mut Ctx<'_>, args: Args<'_>, nx: bool, reply: &mut dyn Repl
     } else if lookup(ctx, to).entry().is_some() && nx {
         false
     } else {
-        if let Some(portable) = ctx.store.cell(ctx.db, from, ctx.now_ms).take() {
-            ctx.store.cell(ctx.db, to, ctx.now_ms).put_portable(portable);
+        if let Some(lifted) = ctx.store.cell(ctx.db, from, ctx.now_ms).lift() {
+            ctx.store.cell(ctx.db, to, ctx.now_ms).set_down(lifted);
         }
         true
     };
@@ -121,9 +120,7 @@ fn rename_far(decide: &mut Decide<'_>, args: Args<'_>, fetched: &[Fetched<'_>], 
 /// A far entry, to be put elsewhere.
 fn carried(found: &Fetched<'_>) -> Option<Portable> {
     match *found {
-        Fetched::Entry { value, flags, deadline, encoding, .. } => {
-            Some(Portable { value: Bytes::copy_from_slice(value), flags, deadline, encoding })
-        }
+        Fetched::Entry { portable, .. } => Some(portable.clone()),
         _ => None,
     }
 }
@@ -154,8 +151,8 @@ pub fn move_key(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut dyn Reply) {
     if lookup(ctx, key).entry().is_none() || ctx.store.cell(to, key, ctx.now_ms).entry().is_some() {
         return reply.int(0);
     }
-    if let Some(portable) = ctx.store.cell(ctx.db, key, ctx.now_ms).take() {
-        ctx.store.cell(to, key, ctx.now_ms).put_portable(portable);
+    if let Some(lifted) = ctx.store.cell(ctx.db, key, ctx.now_ms).lift() {
+        ctx.store.cell(to, key, ctx.now_ms).set_down(lifted);
     }
     reply.int(1);
 }

@@ -2,17 +2,26 @@
 //! Touches: base, store.
 #![forbid(unsafe_code)]
 
+pub mod bitmap;
 pub mod cluster;
 pub mod commands;
 pub mod connection;
 pub mod context;
 pub mod docs;
 pub mod generic;
+pub mod geo;
+pub mod hash;
 pub mod help;
+pub mod hyperloglog;
 mod keep;
+pub mod list;
 pub mod memcache;
+pub mod pubsub;
 pub mod row;
 pub mod server;
+pub mod set;
+pub mod stream;
 pub mod string;
 pub mod table;
 pub mod together;
+pub mod zset;

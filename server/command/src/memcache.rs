@@ -15,7 +15,7 @@ use crate::string::string;
 use base::number::{parse_c_i64, parse_c_u64, parse_token_i32, parse_token_u64, push_u64};
 use base::{Args, Fault, Reply, Word};
 use std::collections::HashSet;
-use store::{Cell, Deadline, Encoding, Put, Value};
+use store::{Cell, Deadline, Encoding, Kind, Put, Value};
 
 const BAD_LINE: Fault = Fault::Client("bad command line format");
 const BAD_DELTA: Fault = Fault::Client("invalid numeric delta argument");
@@ -173,9 +173,11 @@ fn decide_get(
 ) {
     for (key, found) in args.from(1).iter().zip(fetched) {
         decide.tally.cmd_get += 1;
-        if let Fetched::Entry { value, flags, version, .. } = *found {
+        if let Fetched::Entry { portable, version } = *found
+            && portable.kind == Kind::String
+        {
             decide.tally.get_hits += 1;
-            reply.value(key, flags, versioned.then_some(version), value);
+            reply.value(key, portable.flags, versioned.then_some(version), &portable.value);
         } else {
             decide.tally.get_misses += 1;
         }
@@ -198,8 +200,10 @@ fn decide_touch(
         let first = seen.insert(key);
         // One write a key; and a key named twice is gone the second time when the first time ended it.
         match *found {
-            Fetched::Entry { value, flags, version, .. } if first || expiry != Expiry::Past => {
-                reply.value(key, flags, versioned.then_some(version), value);
+            Fetched::Entry { portable, version }
+                if portable.kind == Kind::String && (first || expiry != Expiry::Past) =>
+            {
+                reply.value(key, portable.flags, versioned.then_some(version), &portable.value);
                 count_touch(decide.tally, true);
                 if first {
                     decide.writes.push((n, decide.db, Write::Deadline(expiry.deadline())));

@@ -2,7 +2,9 @@
 
 use crate::context::Ctx;
 use base::{Args, DbId, Fault, Reply};
-use store::Portable;
+use std::any::Any;
+use std::sync::Arc;
+use store::{Kind, Portable};
 
 /// A command, or a subcommand of a container.
 pub struct Row {
@@ -230,6 +232,10 @@ pub enum Run {
     One(Data),
     /// Several keys: `Data` where one shard owns them all, else the two steps of `Together`.
     Many(Data, &'static Together),
+    /// Several keys: the two steps of `Together` wherever they lie.
+    Together(&'static Together),
+    /// One key or several of which the client may wait for one.
+    Blocking(&'static Blocking),
     /// The process answers: connections, settings, what walks over every shard.
     Server(Verb),
     /// Runs nothing itself: word 1 chooses among its subcommands. `table::resolve` never ends at one.
@@ -263,12 +269,51 @@ impl Together {
 pub trait Job: Send {
     /// Works off about `units` small units, a nanosecond or so each. True when done.
     fn step(&mut self, units: usize) -> bool;
-    /// Speaks the whole reply. To be called once, when `step` has said true.
-    fn reply(&mut self, reply: &mut dyn Reply);
+    /// Of a job that `decide` left: whether it will write. Then the keys stay locked until it is done.
+    fn writes(&self) -> bool {
+        false
+    }
+    /// Speaks the whole reply, and adds what is to be written if `writes` says so. To be called once, when `step` has said true.
+    fn finish(&mut self, writes: &mut Vec<KeyWrite>, reply: &mut dyn Reply);
 }
 
+/// The rest of a command on keys of one shard that takes longer than a slice. A handler that has done its first slice leaves
+/// one in `Ctx::walk`; what it has spoken stands, `step` speaks on. Its keys stay locked meanwhile (shared if the row only
+/// reads), all others go on.
+pub trait Walk {
+    /// Works for about 100 µs: 1,000 elements or so. True when done, and the reply is whole.
+    fn step(&mut self, ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut dyn Reply) -> bool;
+}
+
+/// What a reading of one key leaves, to travel home.
+pub type Parcel = Box<dyn Any + Send>;
+
+/// Called with the same key until it gives the parcel, about 100 µs at a time.
+pub type ReadOn = Box<dyn FnMut(&mut Ctx<'_>, &[u8]) -> Option<Parcel>>;
+
+/// Called with the same key until it says true, about 100 µs at a time.
+pub type WriteOn = Box<dyn FnMut(&mut Ctx<'_>, &[u8]) -> bool>;
+
+/// What `Read::Custom` comes to.
+pub enum Reading {
+    Now(Parcel),
+    Later(ReadOn),
+}
+
+/// How to read a key; may be called again, should the transaction have to wait once more.
+pub type CustomRead = Arc<dyn Fn(&mut Ctx<'_>, &[u8]) -> Reading + Send + Sync>;
+
+/// What `Write::Custom` comes to.
+pub enum Writing {
+    Done,
+    More(WriteOn),
+}
+
+/// What to do to a key.
+pub type CustomWrite = Box<dyn FnOnce(&mut Ctx<'_>, &[u8]) -> Writing + Send>;
+
 /// What the far shard reads at a key.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone)]
 pub enum Read {
     /// Nothing: the key is only written.
     Skip,
@@ -286,6 +331,8 @@ pub enum Read {
     Versioned,
     /// The whole entry as a write command looks at it: not counted, its age renewed (RENAME).
     Move,
+    /// What the family makes of it: `decide` takes it with `Decide::parcel`.
+    Custom(CustomRead),
 }
 
 /// What a far shard found. Of `Exists`, `Count`, `Renew` and `Touch` only presence is known.
@@ -294,17 +341,25 @@ pub enum Fetched<'a> {
     Skipped,
     Absent,
     Present,
-    Entry { value: &'a [u8], flags: u32, deadline: Option<u64>, version: u64, encoding: store::Encoding },
+    Entry {
+        portable: &'a Portable,
+        version: u64,
+    },
+    /// Of `Read::Custom`: it lies in `Decide::parcel`.
+    Parcel,
 }
 
 /// What a far shard is to do to key `n` of the ask, in database `db`.
-#[derive(Clone, Debug)]
 pub enum Write {
     Remove,
     Put(Portable),
     /// memcached gat: a new deadline (`None`: never), or one that has passed already: removed.
     Deadline(Option<u64>),
+    Custom(CustomWrite),
 }
+
+/// (index of the key among the ask's keys, database, write)
+pub type KeyWrite = (usize, DbId, Write);
 
 /// What `decide` may use and fill.
 pub struct Decide<'a> {
@@ -312,10 +367,51 @@ pub struct Decide<'a> {
     pub db: DbId,
     pub limits: &'a crate::context::Limits,
     pub tally: &'a mut crate::context::Tally,
-    /// (index of the key among the ask's keys, database, write). At most one a key and database.
-    pub writes: Vec<(usize, DbId, Write)>,
+    /// What `Read::Custom` left, by the index of the key among the ask's keys.
+    pub parcels: Vec<Option<Parcel>>,
+    /// At most one a key and database.
+    pub writes: Vec<KeyWrite>,
     /// Left by `decide` instead of a reply.
     pub job: Option<Box<dyn Job>>,
+    /// Set by a `Blocking`'s `decide` instead of a reply: there is nothing yet, the client waits.
+    pub wait: bool,
+}
+
+impl Decide<'_> {
+    /// What `Read::Custom` left for key `n`. To be called once for each.
+    pub fn parcel<T: 'static>(&mut self, n: usize) -> T {
+        let parcel = self.parcels[n].take().expect("a parcel is taken once");
+        *parcel.downcast().expect("a family reads what it has packed")
+    }
+}
+
+/// A command whose client may wait until there is something at one of its keys (BLPOP, XREAD).
+pub struct Blocking {
+    /// The command itself. Where there is nothing, `decide` sets `Decide::wait`, speaks nothing and writes nothing.
+    pub attempt: Together,
+    /// Which kinds of value it waits for.
+    pub kind: Kind,
+    /// How long it may wait; a fault is replied before anything is tried. `now_ms`: Unix ms.
+    pub patience: fn(Args<'_>, now_ms: u64) -> Result<Patience, Fault>,
+    /// Something has come to key `n`, which lies on this shard: the whole command for this one key, if it touches no other.
+    /// False: there is nothing for it after all, and nothing was spoken. `None`: it touches other keys, `attempt` is made again.
+    pub serve: Option<Serve>,
+    /// What is replied when the time is over.
+    pub timed_out: fn(&mut dyn Reply),
+    /// Which of the ask's keys it waits for: those that it only writes (BLMOVE's destination) are not.
+    pub waits_for: fn(n: usize) -> bool,
+}
+
+pub type Serve = fn(&mut Ctx<'_>, Args<'_>, n: usize, key: &[u8], &mut dyn Reply) -> bool;
+
+/// How long a client waits.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Patience {
+    /// Not at all (XREAD without BLOCK): `timed_out` at once.
+    None,
+    /// Until this time, Unix ms.
+    Until(u64),
+    Forever,
 }
 
 /// Verbs that the process answers. Their handlers live in the node, one match over these.

@@ -16,13 +16,11 @@ use crate::context::Ctx;
 use crate::keep::{lookup, or_fault};
 use base::number::{Extended, parse_i64};
 use base::{Args, Fault, Reply};
-use store::{Deadline, Encoding, Entry, Kind, Put, Value};
+use store::{Deadline, Encoding, Entry, Put, Value};
 
 /// The entry, if it holds a string.
 pub(crate) fn string(entry: Entry<'_>) -> Result<Entry<'_>, Fault> {
-    match entry.kind() {
-        Kind::String => Ok(entry),
-    }
+    if entry.is_string() { Ok(entry) } else { Err(Fault::WrongType) }
 }
 
 /// Speaks a string as a bulk, lent where it may be.

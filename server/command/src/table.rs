@@ -1,20 +1,38 @@
 //! Room: command. THE table: every row by its verb, by its number, and what routing asks of a row.
 //! Touches: base.
 
+use crate::bitmap::BITMAP;
 use crate::cluster::{CLUSTER, CLUSTER_FAMILY};
 use crate::connection::{CLIENT, CONNECTION};
 use crate::generic::{GENERIC, OBJECT};
+use crate::geo::GEO;
+use crate::hash::HASH;
+use crate::hyperloglog::HYPERLOGLOG;
+use crate::list::LIST;
 use crate::memcache::MEMCACHE;
+use crate::pubsub::PUBSUB;
 use crate::row::{KeySpec, Keys, Row};
 use crate::server::{COMMAND, CONFIG, LATENCY, MEMORY, SERVER, SLOWLOG};
+use crate::set::SET;
+use crate::stream::STREAM;
 use crate::string::STRING;
+use crate::zset::ZSET;
 use base::{Args, Fault};
 
 /// Every row there is. A row's number is its place in this order, the most used families first. RESP's families stand
 /// before their containers' subcommands.
-static FAMILIES: [&[Row]; 14] = [
+static FAMILIES: [&[Row]; 23] = [
     &STRING,
     &GENERIC,
+    &HASH,
+    &LIST,
+    &SET,
+    &ZSET,
+    &STREAM,
+    &BITMAP,
+    &HYPERLOGLOG,
+    &GEO,
+    &PUBSUB,
     &MEMCACHE,
     &CONNECTION,
     &SERVER,
@@ -30,7 +48,22 @@ static FAMILIES: [&[Row]; 14] = [
 ];
 
 /// The families whose rows `find` finds, in the order in which COMMAND lists them.
-static RESP_FAMILIES: [&[Row]; 5] = [&STRING, &GENERIC, &CONNECTION, &SERVER, &CLUSTER_FAMILY];
+static RESP_FAMILIES: [&[Row]; 14] = [
+    &STRING,
+    &GENERIC,
+    &HASH,
+    &LIST,
+    &SET,
+    &ZSET,
+    &STREAM,
+    &BITMAP,
+    &HYPERLOGLOG,
+    &GEO,
+    &PUBSUB,
+    &CONNECTION,
+    &SERVER,
+    &CLUSTER_FAMILY,
+];
 
 const fn count(families: &[&[Row]]) -> usize {
     let (mut n, mut i) = (0, 0);

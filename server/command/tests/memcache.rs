@@ -4,11 +4,11 @@
 use base::{Args, DbId, Fault, Out, Reply, Word};
 use cases::run::{Ask, Received};
 use cases::{Dialect, Target, Unsupported, run_files};
-use command::context::{Ctx, Limits, Tally};
+use command::context::{Ctx, Events, Limits, Tally};
 use command::memcache::find_memcache;
-use command::row::{Decide, Run, Verb};
+use command::row::{Decide, Run, Verb, Writing};
 use command::table::keys_of;
-use command::together::{apply, fetch};
+use command::together::{Found, apply, decide_on, fetch};
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -31,6 +31,7 @@ struct Handlers {
     stores: Vec<Store>,
     limits: Limits,
     tally: Tally,
+    events: Events,
     now_ms: u64,
     open: BTreeMap<String, Connection>,
 }
@@ -43,11 +44,26 @@ impl Handlers {
             stores: vec![],
             limits,
             tally: Tally::default(),
+            events: Events::default(),
             now_ms: 1_790_000_000_123,
             open: BTreeMap::new(),
         };
         handlers.reset().expect("it cannot fail");
         handlers
+    }
+
+    fn ctx(&mut self, shard: usize) -> Ctx<'_> {
+        Ctx {
+            store: &mut self.stores[shard],
+            db: DbId::ZERO,
+            now_ms: self.now_ms,
+            no_touch: false,
+            limits: &self.limits,
+            tally: &mut self.tally,
+            events: &mut self.events,
+            job: None,
+            walk: None,
+        }
     }
 
     fn ask(&mut self, args: Args<'_>, reply: &mut dyn Reply) -> Result<(), Unsupported> {
@@ -57,49 +73,38 @@ impl Handlers {
         };
         let mut keys = Vec::new();
         keys_of(row, args, &mut keys).expect("no row looks for its keys");
-        let shard = |key: &[u8]| base::slot::slot_of(key).index() % self.shards;
-        let mut ctx = Ctx {
-            store: &mut self.stores[keys.first().map_or(0, |&at| shard(args.at(at)))],
-            db: DbId::ZERO,
-            now_ms: self.now_ms,
-            no_touch: false,
-            limits: &self.limits,
-            tally: &mut self.tally,
-            job: None,
-        };
+        let shards = self.shards;
+        let shard = |key: &[u8]| base::slot::slot_of(key).index() % shards;
+        let first = keys.first().map_or(0, |&at| shard(args.at(at)));
         match row.run {
-            Run::One(data) => data(&mut ctx, args, reply),
-            Run::Many(data, _) if self.shards == 1 => data(&mut ctx, args, reply),
+            Run::One(data) => data(&mut self.ctx(first), args, reply),
+            Run::Many(data, _) if self.shards == 1 => data(&mut self.ctx(first), args, reply),
             Run::Many(_, together) => {
-                let mut found = Vec::new();
+                let mut found: Vec<Found> = Vec::new();
                 for (n, &at) in keys.iter().enumerate() {
-                    let mut ctx = Ctx {
-                        store: &mut self.stores[shard(args.at(at))],
-                        db: DbId::ZERO,
-                        now_ms: self.now_ms,
-                        no_touch: false,
-                        limits: &self.limits,
-                        tally: &mut self.tally,
-                        job: None,
-                    };
-                    found.push(fetch(&mut ctx, args.at(at), (together.read)(args, n)));
+                    let key = args.at(at);
+                    let found_here = fetch(&mut self.ctx(shard(key)), key, &(together.read)(args, n));
+                    found.push(found_here.unwrap_or_else(|_| unreachable!("no row of memcached's reads on")));
                 }
-                let fetched: Vec<_> = found.iter().map(|f| f.fetched()).collect();
                 let mut decide = Decide {
                     now_ms: self.now_ms,
                     db: DbId::ZERO,
                     limits: &self.limits,
                     tally: &mut self.tally,
+                    parcels: Vec::new(),
                     writes: Vec::new(),
                     job: None,
+                    wait: false,
                 };
-                (together.decide)(&mut decide, args, &fetched, reply);
-                let mut written: Vec<&[u8]> = decide.writes.iter().map(|(n, ..)| args.at(keys[*n])).collect();
+                decide_on(together, &mut decide, args, &mut found, reply);
+                let writes = decide.writes;
+                let mut written: Vec<&[u8]> = writes.iter().map(|(n, ..)| args.at(keys[*n])).collect();
                 written.sort();
                 assert!(written.windows(2).all(|w| w[0] != w[1]), "at most one write a key: {args:?}");
-                for (n, db, write) in decide.writes {
+                for (n, _, write) in writes {
                     let key = args.at(keys[n]);
-                    apply(&mut self.stores[shard(key)], db, key, write, self.now_ms);
+                    let writing = apply(&mut self.ctx(shard(key)), key, write);
+                    assert!(matches!(writing, Writing::Done), "no row of memcached's writes on");
                 }
             }
             Run::Server(Verb::McMetaNoop) => reply.word(Word::MetaNoop),

@@ -379,6 +379,7 @@ impl Live {
             samples: s.maxmemory_samples,
             lfu_log_factor: s.lfu_log_factor,
             lfu_decay_minutes: s.lfu_decay_minutes,
+            packing: store::Packing::default(),
         };
         let limits = Limits {
             value_bytes_max: s.proto_max_bulk_len as usize,

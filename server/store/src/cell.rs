@@ -1,10 +1,14 @@
 //! Room: store. One key's place, read and written. Touches: base.
 
-use crate::entry::{Content, Facts, Owned, Ref};
+use crate::entry::{Content, Facts, Owned, PACKED_BYTES_MAX, Ref};
 use crate::heap::Heap;
+use crate::object::Object;
+use crate::rng::Rng;
 use crate::store::Store;
-use crate::table::Spot;
-use crate::{Deadline, Encoding, Kind, Portable, Put, Value, age};
+use crate::table::{Ground, Spot};
+use crate::{Deadline, Encoding, Kind, Packing, Portable, Put, Value, age};
+use bytes::Bytes;
+use std::ptr::NonNull;
 
 /// What a table slot costs at the usual load, and a node of the deadline index.
 const SLOT_BYTES: usize = 10;
@@ -14,13 +18,60 @@ const NODE_BYTES: usize = 24;
 #[derive(Clone, Copy)]
 pub struct Entry<'a> {
     raw: Ref<'a>,
-    lfu_decay_minutes: u32,
+    store: &'a Store,
+}
+
+/// What an entry holds.
+#[derive(Clone, Copy)]
+pub enum Body<'a> {
+    String(&'a [u8]),
+    /// A small collection: its elements in `bytes` (`pack`, or what its kind packs), `form` 0 to 2 as its kind means it.
+    Packed {
+        kind: Kind,
+        form: u8,
+        bytes: &'a [u8],
+    },
+    Object(&'a Object),
+}
+
+/// An entry taken out of its place, to be set down in another of the same store.
+pub struct Lifted {
+    kind: Kind,
+    form: u8,
+    content: LiftedContent,
+    flags: u32,
+    pub deadline: Option<u64>,
+}
+
+enum LiftedContent {
+    /// A string's, shared or copied; a packed collection's.
+    Bytes(Bytes),
+    Object(Box<Object>),
 }
 
 impl<'a> Entry<'a> {
     #[inline]
-    pub(crate) fn new(raw: Ref<'a>, lfu_decay_minutes: u32) -> Entry<'a> {
-        Entry { raw, lfu_decay_minutes }
+    pub(crate) fn new(raw: Ref<'a>, store: &'a Store) -> Entry<'a> {
+        Entry { raw, store }
+    }
+
+    #[inline]
+    pub fn is_string(self) -> bool {
+        self.raw.is_string()
+    }
+
+    #[inline]
+    pub fn body(self) -> Body<'a> {
+        match self.raw.object() {
+            Some(object) => Body::Object(object),
+            None if self.raw.is_string() => Body::String(self.raw.value()),
+            None => Body::Packed { kind: self.raw.kind(), form: self.raw.form(), bytes: self.raw.value() },
+        }
+    }
+
+    /// What objects are read with.
+    pub fn ground(self) -> &'a Ground {
+        &self.store.ground
     }
 
     pub fn kind(self) -> Kind {
@@ -67,7 +118,7 @@ impl<'a> Entry<'a> {
 
     /// OBJECT FREQ: the decayed LFU counter. Means something under LFU policies.
     pub fn frequency(self, now_ms: u64) -> u8 {
-        age::frequency(self.lfu_decay_minutes, self.raw.age(), now_ms)
+        age::frequency(self.store.tuning.lfu_decay_minutes, self.raw.age(), now_ms)
     }
 
     /// Read at least once since it was stored (memcached's `expired_unfetched`, `evicted_unfetched`).
@@ -75,9 +126,10 @@ impl<'a> Entry<'a> {
         self.raw.fetched()
     }
 
-    /// A large value is shared, not copied.
+    /// A large string is shared, not copied.
     pub fn portable(self) -> Portable {
         Portable {
+            kind: self.kind(),
             value: self.raw.shared().cloned().unwrap_or_else(|| bytes::Bytes::copy_from_slice(self.raw.value())),
             flags: self.flags(),
             deadline: self.deadline(),
@@ -130,6 +182,11 @@ impl Cell<'_> {
     }
 
     fn write(&mut self, content: Content<'_>, put: Put) {
+        self.write_as(Kind::String, put.encoding.form(), content, put);
+    }
+
+    fn write_as(&mut self, kind: Kind, form: u8, content: Content<'_>, put: Put) {
+        self.bury_object();
         let Cell { ref mut store, table, hash, key, spot, now_ms } = *self;
         let old = spot.map(|spot| store.places[table as usize].table.entry(spot));
         let old_deadline = old.and_then(|raw| raw.deadline().zip(raw.node()));
@@ -147,7 +204,8 @@ impl Cell<'_> {
             key,
             content,
             age,
-            encoding: put.encoding,
+            kind,
+            form,
             deadline: store.move_deadline(table, hash, old_deadline, deadline, now_ms),
             version: has_version.then(|| store.next_version()),
             flags: put.flags,
@@ -160,6 +218,126 @@ impl Cell<'_> {
                 store.apart_bytes += entry.get().apart_bytes();
                 self.spot = Some(store.places[table as usize].table.insert(&mut store.ground, hash, entry));
             }
+        }
+    }
+
+    /// The object of the entry, if it is one, goes; the entry is to be freed or to be given another content next.
+    fn bury_object(&mut self) {
+        if let Some(spot) = self.spot
+            && let Some(object) = self.store.places[self.table as usize].table.entry_mut(spot).take_object()
+        {
+            self.store.bury_object(object);
+        }
+    }
+
+    // Collections.
+
+    #[inline]
+    pub fn kind(&self) -> Option<Kind> {
+        self.entry().map(Entry::kind)
+    }
+
+    #[inline]
+    pub fn body(&self) -> Option<Body<'_>> {
+        self.entry().map(Entry::body)
+    }
+
+    pub fn packing(&self) -> Packing {
+        self.store.tuning.packing
+    }
+
+    /// What objects are made with.
+    pub fn ground(&mut self) -> &mut Ground {
+        &mut self.store.ground
+    }
+
+    pub fn rng(&mut self) -> &mut Rng {
+        &mut self.store.rng
+    }
+
+    /// Creates or replaces everything with a packed collection: at most `PACKED_BYTES_MAX`.
+    pub fn put_packed(&mut self, kind: Kind, form: u8, bytes: &[u8], deadline: Deadline) {
+        assert!(bytes.len() <= PACKED_BYTES_MAX && kind != Kind::String && form < 3);
+        self.write_as(kind, form, Content::Inline(bytes), Put { deadline, ..Put::default() });
+    }
+
+    /// Replaces bytes `from..to` of a packed collection, which must be here, with `with`. The result is at most
+    /// `PACKED_BYTES_MAX`.
+    pub fn splice(&mut self, from: usize, to: usize, with: &[u8]) {
+        self.change(|entry, heap| entry.splice(heap, from, to, with));
+        self.renew_version();
+    }
+
+    /// What a packed collection is called.
+    pub fn set_form(&mut self, form: u8) {
+        let spot = self.spot.expect("callers change what exists");
+        assert!(form < 3);
+        self.store.places[self.table as usize].table.entry_mut(spot).set_form(form);
+    }
+
+    /// Creates or replaces everything with an object.
+    pub fn put_object(&mut self, object: Box<Object>, deadline: Deadline) {
+        let kind = object.kind();
+        let object = NonNull::from(Box::leak(object));
+        self.write_as(kind, 0, Content::Object(object), Put { deadline, ..Put::default() });
+    }
+
+    /// The object that is here and what it is read with.
+    #[inline]
+    pub fn object(&self) -> Option<(&Object, &Ground)> {
+        let spot = self.spot?;
+        let object = self.store.places[self.table as usize].table.entry(spot).object()?;
+        Some((object, &self.store.ground))
+    }
+
+    /// Lets `change` work on the object that is here. The version moves on.
+    pub fn change_object<R>(&mut self, change: impl FnOnce(&mut Object, &mut Ground, &mut Rng) -> R) -> R {
+        let spot = self.spot.expect("callers change what exists");
+        let Store { places, ground, apart_bytes, rng, .. } = &mut *self.store;
+        let mut raw = places[self.table as usize].table.entry_mut(spot);
+        let object = raw.object_mut().expect("callers have seen that it is an object");
+        *apart_bytes -= object.apart_bytes();
+        let result = change(object, ground, rng);
+        *apart_bytes += object.apart_bytes();
+        self.renew_version();
+        result
+    }
+
+    /// Takes the entry out of its place, without copying a collection.
+    pub fn lift(&mut self) -> Option<Lifted> {
+        let spot = self.spot.take()?;
+        let table = &mut self.store.places[self.table as usize].table;
+        let raw = table.entry(spot);
+        let (kind, form, flags, deadline) = (raw.kind(), raw.form(), raw.flags(), raw.deadline());
+        self.store.apart_bytes -= raw.apart_bytes();
+        self.store.forget_deadline(self.table, spot);
+        let Store { places, ground, .. } = &mut *self.store;
+        let mut entry = places[self.table as usize].table.remove(ground, spot);
+        let object = entry.get_mut().take_object();
+        let content = match object {
+            Some(object) => {
+                entry.free(&mut ground.heap);
+                LiftedContent::Object(object)
+            }
+            None => LiftedContent::Bytes(entry.into_value(&mut ground.heap)),
+        };
+        Some(Lifted { kind, form, content, flags, deadline })
+    }
+
+    /// Creates or replaces everything with what was lifted elsewhere in this store.
+    pub fn set_down(&mut self, lifted: Lifted) {
+        let Lifted { kind, form, content, flags, deadline } = lifted;
+        let deadline = deadline.map_or(Deadline::None, Deadline::At);
+        let put = Put { deadline, flags, encoding: Encoding::Auto };
+        match content {
+            LiftedContent::Object(object) => {
+                let object = NonNull::from(Box::leak(object));
+                self.write_as(kind, 0, Content::Object(object), put);
+            }
+            LiftedContent::Bytes(bytes) if kind == Kind::String => {
+                self.write_as(kind, form, Content::lent(&bytes), put)
+            }
+            LiftedContent::Bytes(bytes) => self.write_as(kind, form, Content::Inline(&bytes), put),
         }
     }
 
@@ -210,7 +388,7 @@ impl Cell<'_> {
         self.change(edit);
         self.renew_version();
         let mut raw = self.store.places[self.table as usize].table.entry_mut(spot);
-        raw.set_encoding(encoding);
+        raw.set_form(encoding.form());
         let age = age::replaced(&self.store.tuning, raw.as_ref().age(), self.now_ms);
         raw.set_age(age, false);
         raw.clear_fetched();
@@ -260,18 +438,6 @@ impl Cell<'_> {
             }
             None => false,
         }
-    }
-
-    /// Removes the entry and returns it; a large value is not copied.
-    pub fn take(&mut self) -> Option<Portable> {
-        let spot = self.spot.take()?;
-        let raw = self.store.places[self.table as usize].table.entry(spot);
-        let (flags, deadline, encoding) = (raw.flags(), raw.deadline(), raw.encoding());
-        self.store.apart_bytes -= raw.apart_bytes();
-        self.store.forget_deadline(self.table, spot);
-        let Store { places, ground, .. } = &mut *self.store;
-        let entry = places[self.table as usize].table.remove(ground, spot);
-        Some(Portable { value: entry.into_value(&mut ground.heap), flags, deadline, encoding })
     }
 
     /// The entry's version, given to it now if it has none (from the store's counter, so never the same twice). None if there is no entry.

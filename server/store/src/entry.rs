@@ -2,8 +2,11 @@
 //!
 //! ```text
 //! header 8 │ [Bytes 32, its capacity 8] │ [deadline 8] │ [version 8] │ [node 4] │ [flags 4] │ [key length 4] │ key │ value
-//! header:  age 28 │ kind 4 │ encoding 2 │ options 6 │ key length 8 │ value length 16
+//! header:  age 28 │ kind 4 │ form 2 │ options 6 │ key length 8 │ value length 16
 //! ```
+//!
+//! The form is a string's `Encoding`; of a collection it says what `OBJECT ENCODING` calls it while its elements lie packed
+//! in the value (`pack`), or, as `OBJECT`, that the value is the address of an `Object`.
 //!
 //! One allocation for everything. What stands in brackets is there only when the header's option bit says so: the first
 //! pair holds a value of `SHARED_VALUE_BYTES_MIN` or more (then nothing follows the key), deadline and node come and go
@@ -12,6 +15,7 @@
 //! Who may do what is in the types: `Owned` is the entry itself, to be put into a table or freed; `Ref` and `Mut` borrow it.
 
 use crate::heap::{self, Heap};
+use crate::object::Object;
 use crate::{Encoding, Kind};
 use base::limits::SHARED_VALUE_BYTES_MIN;
 use bytes::{Bytes, BytesMut};
@@ -20,7 +24,11 @@ use std::ptr::NonNull;
 
 const AGE_BITS: u32 = 28;
 pub const AGE_MASK: u64 = (1 << AGE_BITS) - 1;
-const ENCODING_SHIFT: u32 = 32;
+const FORM_SHIFT: u32 = 32;
+/// The form of a collection that is an `Object`.
+const OBJECT: u64 = 3;
+/// A packed collection is shorter than this: the header has 16 bits for a value's length.
+pub const PACKED_BYTES_MAX: usize = 60_000;
 const DEADLINE: u64 = 1 << 34;
 const VERSION: u64 = 1 << 35;
 const FLAGS: u64 = 1 << 36;
@@ -93,29 +101,43 @@ impl Header {
 
     #[inline]
     fn with_value_len(self, len: usize) -> Header {
-        debug_assert!(len < SHARED_VALUE_BYTES_MIN);
+        debug_assert!(len <= PACKED_BYTES_MAX);
         Header(self.0 & ((1 << VALUE_LEN_SHIFT) - 1) | (len as u64) << VALUE_LEN_SHIFT)
     }
 
-    fn with_encoding(self, encoding: Encoding) -> Header {
-        Header(self.0 & !(3 << ENCODING_SHIFT) | encoding_bits(encoding) << ENCODING_SHIFT)
+    fn with_form(self, form: u8) -> Header {
+        Header(self.0 & !(3 << FORM_SHIFT) | u64::from(form) << FORM_SHIFT)
+    }
+
+    #[inline]
+    fn is_string(self) -> bool {
+        self.0 >> AGE_BITS & 0xf == Kind::String as u64
+    }
+
+    #[inline]
+    fn is_object(self) -> bool {
+        self.0 >> FORM_SHIFT & 3 == OBJECT && !self.is_string()
     }
 }
 
-fn encoding_bits(encoding: Encoding) -> u64 {
-    match encoding {
-        Encoding::Auto => 0,
-        Encoding::Raw => 1,
-        Encoding::Text => 2,
+impl Encoding {
+    pub(crate) fn form(self) -> u8 {
+        match self {
+            Encoding::Auto => 0,
+            Encoding::Raw => 1,
+            Encoding::Text => 2,
+        }
     }
 }
 
 /// A value on its way into an entry.
 pub enum Content<'a> {
-    /// Less than `SHARED_VALUE_BYTES_MIN`.
+    /// Less than `SHARED_VALUE_BYTES_MIN`; a packed collection: at most `PACKED_BYTES_MAX`.
     Inline(&'a [u8]),
     /// With the bytes that its allocation has.
     Shared(Bytes, usize),
+    /// From `Box::into_raw`. The entry does not own it: whoever removes the entry takes it out (`Owned::take_object`).
+    Object(NonNull<Object>),
 }
 
 impl<'a> Content<'a> {
@@ -149,7 +171,9 @@ pub struct Facts<'a> {
     pub key: &'a [u8],
     pub content: Content<'a>,
     pub age: u64,
-    pub encoding: Encoding,
+    pub kind: Kind,
+    /// A string's `Encoding::form`, a packed collection's; an object's is known.
+    pub form: u8,
     /// Unix ms, and the node in the deadline index.
     pub deadline: Option<(u64, u32)>,
     pub version: Option<u64>,
@@ -159,8 +183,8 @@ pub struct Facts<'a> {
 
 impl Facts<'_> {
     fn header(&self) -> Header {
-        let kind = Kind::String as u64;
-        let mut h = self.age & AGE_MASK | kind << AGE_BITS | encoding_bits(self.encoding) << ENCODING_SHIFT;
+        let form = if let Content::Object(_) = self.content { OBJECT } else { u64::from(self.form) };
+        let mut h = self.age & AGE_MASK | (self.kind as u64) << AGE_BITS | form << FORM_SHIFT;
         h |= if self.deadline.is_some() { DEADLINE } else { 0 };
         h |= if self.version.is_some() { VERSION } else { 0 };
         h |= if self.flags != 0 { FLAGS } else { 0 };
@@ -168,6 +192,7 @@ impl Facts<'_> {
         h |= match self.content {
             Content::Inline(value) => (value.len() as u64) << VALUE_LEN_SHIFT,
             Content::Shared(..) => SHARED,
+            Content::Object(_) => (size_of::<usize>() as u64) << VALUE_LEN_SHIFT,
         };
         h |= if self.key.len() > 255 { LONG_KEY } else { (self.key.len() as u64) << KEY_LEN_SHIFT };
         Header(h)
@@ -177,6 +202,7 @@ impl Facts<'_> {
         let inline = match self.content {
             Content::Inline(value) => value.len(),
             Content::Shared(..) => 0,
+            Content::Object(_) => size_of::<usize>(),
         };
         header.key_at() + self.key.len() + inline
     }
@@ -275,16 +301,48 @@ impl<'a> Ref<'a> {
     pub fn kind(self) -> Kind {
         match self.header().0 >> AGE_BITS & 0xf {
             0 => Kind::String,
+            1 => Kind::List,
+            2 => Kind::Set,
+            3 => Kind::Hash,
+            4 => Kind::Zset,
+            5 => Kind::Stream,
             other => unreachable!("kind {other}: no entry is built with it"),
         }
     }
 
+    /// As `Facts::form`.
+    #[inline]
+    pub fn form(self) -> u8 {
+        (self.header().0 >> FORM_SHIFT & 3) as u8
+    }
+
+    #[inline]
+    pub fn is_string(self) -> bool {
+        self.header().is_string()
+    }
+
+    /// Of a string.
     pub fn encoding(self) -> Encoding {
-        match self.header().0 >> ENCODING_SHIFT & 3 {
+        match self.form() {
             0 => Encoding::Auto,
             1 => Encoding::Raw,
             _ => Encoding::Text,
         }
+    }
+
+    /// Where the object of a collection lies that is one.
+    #[inline]
+    pub fn object_at(self) -> Option<NonNull<Object>> {
+        let h = self.header();
+        // An entry is made with a pointer where its form is `OBJECT`.
+        h.is_object().then(|| self.part(h.key_at() + self.key_len(h)))
+    }
+
+    #[inline]
+    pub fn object(self) -> Option<&'a Object> {
+        // SAFETY: the pointer is `Box::into_raw`'s, the object lives as long as its entry, and is unchanged for 'a as the
+        // entry is.
+        self.object_at().map(|object| unsafe { object.as_ref() })
     }
 
     pub fn fetched(self) -> bool {
@@ -304,22 +362,24 @@ impl<'a> Ref<'a> {
         if self.header().has(SHARED) {
             self.part::<u64>(8 + size_of::<Bytes>()) as usize + SHARED_EXTRA_BYTES
         } else {
-            0
+            self.object().map_or(0, Object::apart_bytes)
         }
     }
 
     /// Everything, a value kept apart being shared with this entry.
     pub fn facts(self) -> Facts<'a> {
-        let content = match self.shared() {
+        let content = match (self.shared(), self.object_at()) {
             // The capacity is this one allocation's, whoever holds it.
-            Some(shared) => Content::Shared(shared.clone(), self.apart_bytes() - SHARED_EXTRA_BYTES),
-            None => Content::Inline(self.value()),
+            (Some(shared), _) => Content::Shared(shared.clone(), self.apart_bytes() - SHARED_EXTRA_BYTES),
+            (None, Some(object)) => Content::Object(object),
+            (None, None) => Content::Inline(self.value()),
         };
         Facts {
             key: self.key(),
             content,
             age: self.age(),
-            encoding: self.encoding(),
+            kind: self.kind(),
+            form: self.form(),
             deadline: self.deadline().zip(self.node()),
             version: self.version(),
             flags: self.flags(),
@@ -329,7 +389,13 @@ impl<'a> Ref<'a> {
 
     /// All bytes of the entry, as they are allocated.
     pub fn allocated(self) -> usize {
-        heap::usable(self.block_bytes()) + self.apart_bytes()
+        let whole = self.object().map_or_else(|| self.apart_bytes(), Object::allocated);
+        heap::usable(self.block_bytes()) + whole
+    }
+
+    /// Bytes of the entry's own block.
+    pub fn block_allocated(self) -> usize {
+        heap::usable(self.block_bytes())
     }
 }
 
@@ -374,9 +440,17 @@ impl<'a> Mut<'a> {
         self.set_header(Header(h.0 & !FETCHED));
     }
 
-    pub fn set_encoding(&mut self, encoding: Encoding) {
+    /// As `Facts::form`; not of an object.
+    pub fn set_form(&mut self, form: u8) {
         let h = self.as_ref().header();
-        self.set_header(h.with_encoding(encoding));
+        debug_assert!(!h.is_object());
+        self.set_header(h.with_form(form));
+    }
+
+    /// The object, to be changed.
+    pub fn object_mut(&mut self) -> Option<&mut Object> {
+        // SAFETY: as in `Ref::object`, and the borrow of the entry is exclusive, which is the only way to its object.
+        self.as_ref().object_at().map(|mut object| unsafe { object.as_mut() })
     }
 
     /// True if there was room for it: the entry has flags already, or none are wanted.
@@ -400,6 +474,21 @@ impl<'a> Mut<'a> {
         let h = self.as_ref().header();
         assert!(h.has(DEADLINE));
         self.set_part(h.deadline_at(), deadline);
+    }
+
+    /// Overwrites an inline value with one of the same length.
+    pub fn overwrite(&mut self, value: &[u8]) {
+        self.inline_mut().copy_from_slice(value);
+    }
+
+    /// The object, taken out. The entry is to be freed, or to be given another content, next.
+    pub fn take_object(&mut self) -> Option<Box<Object>> {
+        let object = self.as_ref().object_at()?;
+        let h = self.as_ref().header();
+        // No longer an object's, so that nobody takes it out again.
+        self.set_header(h.with_form(0));
+        // SAFETY: the pointer is `Box::into_raw`'s, and is given up here once: the entry does not name an object any more.
+        Some(unsafe { Box::from_raw(object.as_ptr()) })
     }
 
     /// The bytes of an inline value.
@@ -472,7 +561,7 @@ impl Owned {
         unsafe { self.0.add(header.key_at()).copy_from_nonoverlapping(NonNull::from(key).cast(), key.len()) };
     }
 
-    /// Writes everything but the key. The block has the size that `facts` ask for, and holds no `Bytes`.
+    /// Writes everything but the key. The block has the size that `facts` ask for, and holds no `Bytes` and no object.
     fn write(&mut self, header: Header, facts: Facts<'_>) {
         let mut e = self.get_mut();
         e.set_header(header);
@@ -498,6 +587,7 @@ impl Owned {
                 self.0.add(8).cast::<Bytes>().write(value);
                 self.get_mut().set_part(8 + size_of::<Bytes>(), capacity as u64);
             },
+            Content::Object(object) => e.set_part(header.key_at() + facts.key.len(), object),
         }
     }
 
@@ -567,7 +657,33 @@ impl Owned {
         entry
     }
 
-    /// Frees the entry. The value itself lives on as long as a reply holds it.
+    /// Replaces bytes `from..to` of an inline value with `with`: in the same memory if the size class allows.
+    pub fn splice(mut self, heap: &mut Heap, from: usize, to: usize, with: &[u8]) -> Owned {
+        let old = self.get().header();
+        let have = old.value_len();
+        assert!(!old.has(SHARED) && !old.is_object() && from <= to && to <= have, "inside an inline value");
+        let len = have - (to - from) + with.len();
+        let block = self.get().block_bytes();
+        if len <= have {
+            let mut e = self.get_mut();
+            let value = e.inline_mut();
+            value.copy_within(to.., from + with.len());
+            value[from..from + with.len()].copy_from_slice(with);
+            e.set_header(old.with_value_len(len));
+            // SAFETY: the block is this heap's, of that size, and owned; what is cut off is not used any more.
+            return Owned(unsafe { heap.resize(self.0, block, block - have + len) });
+        }
+        // SAFETY: as above.
+        let mut entry = Owned(unsafe { heap.resize(self.0, block, block - have + len) });
+        let mut e = entry.get_mut();
+        e.set_header(old.with_value_len(len));
+        let value = e.inline_mut_uninit(have);
+        value.copy_within(to..have, from + with.len());
+        value[from..from + with.len()].copy_from_slice(with);
+        entry
+    }
+
+    /// Frees the entry; an object must have been taken out. The value itself lives on as long as a reply holds it.
     pub fn free(mut self, heap: &mut Heap) {
         let bytes = self.get().block_bytes();
         self.drop_apart();

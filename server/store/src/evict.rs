@@ -123,7 +123,7 @@ impl Store {
         let soonest = self.soonest_timer();
         let count = (self.tuning.samples as usize).clamp(1, SAMPLES_MAX) * TIMERS_PER_SAMPLE;
         for i in 0..=count {
-            let position = self.rng.next();
+            let position = self.rng.draw();
             let node = if i == 0 { soonest } else { self.wheel.near(position, TIMER_TRIES) };
             let Some(node) = node else { continue };
             let Timer { table, hash, when } = self.wheel.timer(node);
@@ -140,7 +140,7 @@ impl Store {
             return None;
         }
         let mut rank = self.rng.below(all as u64) as usize;
-        let hash = self.rng.next();
+        let hash = self.rng.draw();
         self.dbs.iter().find_map(|&number| {
             let Place { table, .. } = &self.places[number as usize];
             if rank >= table.len() {
@@ -153,7 +153,7 @@ impl Store {
 
     /// A random entry of those with a deadline; None may also mean bad luck.
     fn any_volatile(&mut self) -> Option<(u16, Spot)> {
-        let position = self.rng.next();
+        let position = self.rng.draw();
         self.wheel.near(position, TIMER_TRIES).and_then(|node| self.find_timer(node))
     }
 

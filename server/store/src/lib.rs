@@ -5,15 +5,28 @@ mod age;
 mod cell;
 mod entry;
 mod evict;
+pub mod hash;
 mod heap;
+pub mod list;
+mod members;
+mod object;
+pub mod pack;
 mod rng;
 mod segment;
+pub mod set;
 mod store;
+pub mod stream;
 mod table;
 mod wheel;
+pub mod zset;
 
-pub use cell::{Cell, Entry};
+pub use cell::{Body, Cell, Entry, Lifted};
+pub use entry::PACKED_BYTES_MAX;
+pub use members::{Member, Members};
+pub use object::{Held, Object};
+pub use rng::Rng;
 pub use store::Store;
+pub use table::{Ground, Spot};
 
 use bytes::Bytes;
 
@@ -36,6 +49,57 @@ pub struct Tuning {
     pub lfu_log_factor: u32,
     /// `lfu-decay-time`, minutes
     pub lfu_decay_minutes: u32,
+    pub packing: Packing,
+}
+
+/// Up to where collections stay packed in their entry, by the names of Redis's settings. They decide what OBJECT ENCODING
+/// says as well.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Packing {
+    /// `hash-max-listpack-entries`, fields
+    pub hash_entries: usize,
+    /// `hash-max-listpack-value`, bytes
+    pub hash_value_bytes: usize,
+    /// `set-max-intset-entries`
+    pub intset_entries: usize,
+    /// `set-max-listpack-entries`
+    pub set_entries: usize,
+    /// `set-max-listpack-value`, bytes
+    pub set_value_bytes: usize,
+    /// `zset-max-listpack-entries`
+    pub zset_entries: usize,
+    /// `zset-max-listpack-value`, bytes
+    pub zset_value_bytes: usize,
+    /// `list-max-listpack-size`: elements of a chunk, or negative: -1 to -5 for 4, 8, 16, 32, 64 KiB
+    pub list_size: i32,
+    /// `list-compress-depth`: what OBJECT says; chunks are not compressed
+    pub list_compress_depth: u32,
+    /// `stream-node-max-bytes`, 0: no limit
+    pub stream_node_bytes: usize,
+    /// `stream-node-max-entries`, 0: no limit
+    pub stream_node_entries: usize,
+    /// `hll-sparse-max-bytes`
+    pub hll_sparse_bytes: usize,
+}
+
+impl Default for Packing {
+    /// Redis 7.2's defaults.
+    fn default() -> Packing {
+        Packing {
+            hash_entries: 128,
+            hash_value_bytes: 64,
+            intset_entries: 512,
+            set_entries: 128,
+            set_value_bytes: 64,
+            zset_entries: 128,
+            zset_value_bytes: 64,
+            list_size: -2,
+            list_compress_depth: 0,
+            stream_node_bytes: 4096,
+            stream_node_entries: 100,
+            hll_sparse_bytes: 3000,
+        }
+    }
 }
 
 /// `maxmemory-policy`
@@ -51,10 +115,29 @@ pub enum Policy {
     VolatileTtl,
 }
 
-/// What a value is. Four bits of the entry's header; later types take the numbers that follow.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What a value is. Four bits of the entry's header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
-    String,
+    String = 0,
+    List = 1,
+    Set = 2,
+    Hash = 3,
+    Zset = 4,
+    Stream = 5,
+}
+
+impl Kind {
+    /// As TYPE names it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::String => "string",
+            Kind::List => "list",
+            Kind::Set => "set",
+            Kind::Hash => "hash",
+            Kind::Zset => "zset",
+            Kind::Stream => "stream",
+        }
+    }
 }
 
 /// How `OBJECT ENCODING` names a string that was not merely SET: what `APPEND` or `SETRANGE` made is `raw` whatever its
@@ -103,6 +186,8 @@ pub enum Value<'a> {
 /// One whole entry as a value, to travel between shards, databases and names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Portable {
+    pub kind: Kind,
+    /// A string's bytes; a collection as RDB files write it: a type byte, then the body.
     pub value: Bytes,
     pub flags: u32,
     /// Unix time, ms.

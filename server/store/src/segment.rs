@@ -473,7 +473,6 @@ impl Segment {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Encoding;
     use crate::entry::{Content, Facts};
     use crate::rng::Rng;
 
@@ -482,7 +481,8 @@ mod tests {
             key: &number.to_le_bytes(),
             content: Content::Inline(b""),
             age: 0,
-            encoding: Encoding::Auto,
+            kind: crate::Kind::String,
+            form: 0,
             deadline: None,
             version: None,
             flags: 0,
@@ -496,7 +496,7 @@ mod tests {
     fn any_tags_in_any_number_are_found_again() {
         type Spread = (&'static str, fn(&mut Rng) -> u16);
         let spread: [Spread; 4] = [
-            ("even", |rng| rng.next() as u16),
+            ("even", |rng| rng.draw() as u16),
             ("all first", |_| 0),
             ("all last", |_| u16::MAX),
             ("two heaps", |rng| if rng.below(2) == 0 { 0x7fff } else { 0xfff0 + rng.below(16) as u16 }),

@@ -6,10 +6,11 @@
 
 use crate::cell::{Cell, Entry};
 use crate::evict::Pool;
+use crate::object::{Held, Object, WEIGHT_AT_ONCE};
 use crate::rng::Rng;
 use crate::table::{Ground, Spot, Table};
 use crate::wheel::{Step, Timer, WHEN_MAX, Wheel};
-use crate::{Counters, Policy, StoreOptions, Tuning, age};
+use crate::{Counters, Packing, Policy, StoreOptions, Tuning, age};
 use base::DbId;
 use std::collections::VecDeque;
 
@@ -41,6 +42,8 @@ pub struct Store {
     /// Table numbers without a table.
     vacant: Vec<u16>,
     graves: VecDeque<u16>,
+    /// Objects of entries that are gone, freed in steps. Their apart bytes are counted until then.
+    objects: VecDeque<Box<Object>>,
     pub(crate) wheel: Wheel,
     pub(crate) tuning: Tuning,
     pub(crate) counters: Counters,
@@ -69,8 +72,15 @@ impl Store {
             dbs: (0..databases).collect(),
             vacant: Vec::new(),
             graves: VecDeque::new(),
+            objects: VecDeque::new(),
             wheel: Wheel::new(),
-            tuning: Tuning { policy: Policy::NoEviction, samples: 5, lfu_log_factor: 10, lfu_decay_minutes: 1 },
+            tuning: Tuning {
+                policy: Policy::NoEviction,
+                samples: 5,
+                lfu_log_factor: 10,
+                lfu_decay_minutes: 1,
+                packing: Packing::default(),
+            },
             counters: Counters::default(),
             rng: Rng::new(options.seed ^ 0x13198a2e03707344),
             pool: Pool::default(),
@@ -181,7 +191,7 @@ impl Store {
     ) -> u64 {
         self.table(db).scan(&self.ground.keyed, cursor, count, |raw| {
             if raw.deadline().is_none_or(|deadline| deadline > now_ms) {
-                visit(raw.key(), Entry::new(raw, self.tuning.lfu_decay_minutes));
+                visit(raw.key(), Entry::new(raw, self));
             }
         })
     }
@@ -190,7 +200,7 @@ impl Store {
     pub fn random_key(&mut self, db: DbId, now_ms: u64) -> Option<Vec<u8>> {
         let number = self.dbs[db.index()];
         for _ in 0..RANDOM_TRIES {
-            let hash = self.rng.next();
+            let hash = self.rng.draw();
             let table = &self.places[number as usize].table;
             let spot = table.near(hash)?;
             let raw = table.entry(spot);
@@ -243,19 +253,53 @@ impl Store {
 
     /// Frees what flushes left, about `entries` of them, and gives memory that nothing uses back. True while there is more.
     pub fn bury(&mut self, entries: usize) -> bool {
-        if let Some(&number) = self.graves.front()
+        self.bury_objects(entries.max(1));
+        if self.objects.is_empty()
+            && let Some(&number) = self.graves.front()
             && !self.bury_table(number, entries.max(1))
         {
             self.graves.pop_front();
         }
-        self.ground.heap.release(1) || !self.graves.is_empty()
+        self.ground.heap.release(1) || !self.graves.is_empty() || !self.objects.is_empty()
+    }
+
+    /// Frees what an entry that is gone was: at once if that is little work.
+    pub(crate) fn bury_object(&mut self, mut object: Box<Object>) {
+        if object.weight() > WEIGHT_AT_ONCE {
+            return self.objects.push_back(object);
+        }
+        while self.bury_some(&mut object, usize::MAX) {}
+    }
+
+    fn bury_objects(&mut self, mut units: usize) {
+        while units > 0
+            && let Some(mut object) = self.objects.pop_front()
+        {
+            let weight = object.weight();
+            if self.bury_some(&mut object, units) {
+                return self.objects.push_front(object);
+            }
+            units = units.saturating_sub(weight.max(1));
+        }
+    }
+
+    /// True while there is more of it.
+    fn bury_some(&mut self, object: &mut Object, units: usize) -> bool {
+        let before = object.apart_bytes();
+        let more = object.bury(&mut self.ground, units);
+        self.apart_bytes -= if more { before - object.apart_bytes() } else { before };
+        more
     }
 
     /// True while there is more of this table.
     fn bury_table(&mut self, number: u16, entries: usize) -> bool {
-        let Store { places, ground, wheel, apart_bytes, .. } = self;
-        let more = places[number as usize].table.bury(ground, entries, |raw| {
-            *apart_bytes -= raw.apart_bytes();
+        let Store { places, ground, wheel, apart_bytes, objects, .. } = self;
+        let more = places[number as usize].table.bury(ground, entries, |mut raw| {
+            match raw.take_object() {
+                Some(object) => objects.push_back(object),
+                None => *apart_bytes -= raw.as_ref().apart_bytes(),
+            }
+            let raw = raw.as_ref();
             if let Some(node) = raw.node() {
                 wheel.remove(node);
             }
@@ -336,13 +380,17 @@ impl Store {
     pub fn verify(&self) {
         self.wheel.verify();
         let (mut timers, mut entries_bytes, mut apart) = (0, 0, 0);
+        let mut held = Held::default();
         for (i, &number) in self.dbs.iter().enumerate() {
             let Place { table, db } = &self.places[number as usize];
             assert_eq!(*db, Some(DbId(i as u16)), "a database and its table know each other");
             let (mut deadlines, mut sum) = (0, 0);
             table.verify(&self.ground, |hash, raw| {
-                entries_bytes += raw.allocated() - raw.apart_bytes();
+                entries_bytes += raw.block_allocated();
                 apart += raw.apart_bytes();
+                if let Some(object) = raw.object() {
+                    object.verify(&self.ground, &mut held);
+                }
                 if let (Some(deadline), Some(node)) = (raw.deadline(), raw.node()) {
                     deadlines += 1;
                     sum += u128::from(deadline);
@@ -354,17 +402,17 @@ impl Store {
             assert_eq!((table.deadlines, table.deadline_sum), (deadlines, sum), "deadlines of a table");
             timers += deadlines;
         }
-        if self.graves.is_empty() {
+        if self.graves.is_empty() && self.objects.is_empty() {
             assert_eq!(timers, self.wheel.live(), "every timer has an entry");
             assert_eq!(apart, self.apart_bytes, "bytes kept apart");
             assert_eq!(
-                entries_bytes + self.ground.segment_bytes,
+                entries_bytes + held.blocks + self.ground.segment_bytes,
                 self.ground.heap.used(),
-                "bytes of entries and segments"
+                "bytes of entries, objects and segments"
             );
+            let directories: usize = self.places.iter().map(|place| place.table.directory_bytes()).sum();
+            assert_eq!(directories + held.directories, self.ground.directory_bytes);
         }
-        let directories: usize = self.places.iter().map(|place| place.table.directory_bytes()).sum();
-        assert_eq!(directories, self.ground.directory_bytes);
     }
 
     fn table(&self, db: DbId) -> &Table {
@@ -373,7 +421,7 @@ impl Store {
 
     #[inline]
     pub(crate) fn entry(&self, table: u16, spot: Spot) -> Entry<'_> {
-        Entry::new(self.places[table as usize].table.entry(spot), self.tuning.lfu_decay_minutes)
+        Entry::new(self.places[table as usize].table.entry(spot), self)
     }
 
     /// Where the key is, unless its deadline has come: then it is removed.
@@ -401,10 +449,16 @@ impl Store {
     pub(crate) fn discard(&mut self, table: u16, spot: Spot) -> usize {
         let raw = self.places[table as usize].table.entry(spot);
         let bytes = raw.allocated();
-        self.apart_bytes -= raw.apart_bytes();
+        if raw.object_at().is_none() {
+            self.apart_bytes -= raw.apart_bytes();
+        }
         self.forget_deadline(table, spot);
-        let entry = self.places[table as usize].table.remove(&mut self.ground, spot);
+        let mut entry = self.places[table as usize].table.remove(&mut self.ground, spot);
+        let object = entry.get_mut().take_object();
         entry.free(&mut self.ground.heap);
+        if let Some(object) = object {
+            self.bury_object(object);
+        }
         bytes
     }
 
@@ -470,6 +524,9 @@ impl Drop for Store {
     fn drop(&mut self) {
         for number in 0..self.places.len() as u32 {
             self.bury_table(number as u16, usize::MAX);
+        }
+        while let Some(mut object) = self.objects.pop_front() {
+            while object.bury(&mut self.ground, usize::MAX) {}
         }
     }
 }

@@ -445,7 +445,7 @@ impl Table {
 
     /// Frees about `count` entries, telling `gone` of each. True while there are more. The table is fit for nothing else
     /// once this was called.
-    pub fn bury(&mut self, ground: &mut Ground, count: usize, mut gone: impl FnMut(Ref<'_>)) -> bool {
+    pub fn bury(&mut self, ground: &mut Ground, count: usize, mut gone: impl FnMut(Mut<'_>)) -> bool {
         let mut freed = 0;
         // From the end, so that the directory can shrink with it. `depth` no longer fits it; nothing looks at it any more.
         while let Some(&word) = self.words.last() {
@@ -459,8 +459,8 @@ impl Table {
                 if let Some(ahead) = ground.scratch.get(i + AHEAD) {
                     ahead.prefetch();
                 }
-                let entry = slot.into_owned();
-                gone(entry.get());
+                let mut entry = slot.into_owned();
+                gone(entry.get_mut());
                 entry.free(&mut ground.heap);
             }
             freed += segment.len() + 1;

@@ -137,7 +137,9 @@ fn run(case: &Case, seed: u64) {
                 gone_late += u64::from(late);
                 let expected = model.get(db, &key, now_ms).cloned();
                 model.dbs[db.index()].remove(&key);
-                let taken = store.cell(db, &key, now_ms).take();
+                let mut cell = store.cell(db, &key, now_ms);
+                let taken = cell.entry().map(|entry| entry.portable());
+                assert_eq!(cell.lift().map(|lifted| lifted.deadline), taken.as_ref().map(|p| p.deadline));
                 let expected = expected.map(|i| portable(i.value, i.flags, i.deadline, i.encoding));
                 assert_eq!(taken, expected, "{}", context());
                 None

@@ -122,9 +122,9 @@ fn a_large_value_travels_without_a_copy() {
     let mut store = store(2, 1, 512);
     store.cell(DB, b"a", 0).put(&vec![9; 100_000], Put { flags: 3, deadline: Deadline::At(77), ..Put::default() });
     let before = address(&mut store, b"a");
-    let taken = store.cell(DB, b"a", 0).take().expect("there");
-    assert_eq!((taken.value.as_ptr(), taken.flags, taken.deadline), (before, 3, Some(77)));
-    store.cell(DbId(1), b"b", 0).put_portable(taken);
+    let lifted = store.cell(DB, b"a", 0).lift().expect("there");
+    assert_eq!(lifted.deadline, Some(77));
+    store.cell(DbId(1), b"b", 0).set_down(lifted);
     let entry = store.peek(DbId(1), b"b", 0).expect("there");
     assert_eq!((entry.bytes().as_ptr(), entry.flags(), entry.deadline()), (before, 3, Some(77)));
     assert_eq!(store.with_deadline(DB), 0);

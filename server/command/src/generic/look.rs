@@ -5,7 +5,7 @@ use crate::context::Ctx;
 use crate::keep::or_fault;
 use base::number::parse_i64;
 use base::{Args, Fault, Reply};
-use store::{Encoding, Entry, Kind};
+use store::{Body, Encoding, Entry, Kind};
 
 /// Redis keeps these integers once for all keys (OBJ_SHARED_INTEGERS) and shows how many references it pretends to hold.
 const SHARED_INTEGERS: i64 = 10_000;
@@ -17,15 +17,18 @@ const EMBSTR_BYTES_MAX: usize = 44;
 pub fn type_of(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut dyn Reply) {
     let kind = ctx.store.peek(ctx.db, &args[1], ctx.now_ms).map(Entry::kind);
     ctx.store.count(kind.is_some());
-    reply.simple(match kind {
-        None => "none",
-        Some(Kind::String) => "string",
-    });
+    reply.simple(kind.map_or("none", Kind::name));
 }
 
-/// What OBJECT ENCODING says of a string.
+/// What OBJECT ENCODING says.
 pub fn encoding_name(entry: Entry<'_>) -> &'static str {
-    let bytes = entry.bytes();
+    let bytes = match entry.body() {
+        Body::String(bytes) => bytes,
+        // 1: integers in order.
+        Body::Packed { kind: Kind::Set, form: 1, .. } => return "intset",
+        Body::Packed { .. } => return "listpack",
+        Body::Object(object) => return object.encoding(),
+    };
     match entry.encoding() {
         Encoding::Raw => "raw",
         Encoding::Auto if parse_i64(bytes).is_some() => "int",

@@ -10,10 +10,11 @@
 
 use crate::context::Ctx;
 use crate::keep::same_db;
-use crate::row::{Fetched, Job, Read, Together};
+use crate::row::{Fetched, Job, KeyWrite, Read, Together};
 use base::number::parse_i64;
 use base::{Args, Fault, Reply};
 use bytes::Bytes;
+use store::Kind;
 
 /// Worked off at once, where a whole job is so small that no slice is exceeded: well below 100 us.
 const UNITS_AT_ONCE: usize = 64 * 1024;
@@ -63,7 +64,7 @@ pub fn lcs(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut dyn Reply) {
     };
     let (a, b) = (read(args.at(1)), read(args.at(2)));
     let (Ok(a), Ok(b)) = (a, b) else {
-        return reply.fault(&Fault::err("The specified keys must contain string values"));
+        return reply.fault(&not_strings());
     };
     ctx.job = start(a, b, args, ctx.limits.value_bytes_max, reply);
 }
@@ -71,14 +72,20 @@ pub fn lcs(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut dyn Reply) {
 pub static LCS: Together = Together {
     read: |_, _| Read::Entry,
     decide: |decide, args, fetched, reply| {
-        let [a, b] = [0, 1].map(|n| match fetched.get(n) {
-            Some(Fetched::Entry { value, .. }) => Bytes::copy_from_slice(value),
-            _ => Bytes::new(),
-        });
+        let operand = |n| match fetched.get(n) {
+            Some(Fetched::Entry { portable, .. }) if portable.kind != Kind::String => None,
+            Some(Fetched::Entry { portable, .. }) => Some(portable.value.clone()),
+            _ => Some(Bytes::new()),
+        };
+        let (Some(a), Some(b)) = (operand(0), operand(1)) else { return reply.fault(&not_strings()) };
         decide.job = start(a, b, args, decide.limits.value_bytes_max, reply);
     },
     db: same_db,
 };
+
+fn not_strings() -> Fault {
+    Fault::err("The specified keys must contain string values")
+}
 
 /// Answers at once, or leaves the job that will.
 fn start(a: Bytes, b: Bytes, args: Args<'_>, bytes_max: usize, reply: &mut dyn Reply) -> Option<Box<dyn Job>> {
@@ -87,7 +94,7 @@ fn start(a: Bytes, b: Bytes, args: Args<'_>, bytes_max: usize, reply: &mut dyn R
             if !job.step(UNITS_AT_ONCE) {
                 return Some(Box::new(job));
             }
-            job.reply(reply);
+            job.finish(&mut Vec::new(), reply);
             return None;
         }
         Err(fault) => fault,
@@ -279,7 +286,7 @@ impl Job for LcsJob {
         false
     }
 
-    fn reply(&mut self, reply: &mut dyn Reply) {
+    fn finish(&mut self, _: &mut Vec<KeyWrite>, reply: &mut dyn Reply) {
         if self.options.length_only {
             return reply.int(self.length.into());
         }

@@ -8,7 +8,7 @@ use crate::row::{Decide, Fetched, Read, Together, Write};
 use base::{Args, Fault, Reply};
 use bytes::Bytes;
 use std::collections::HashSet;
-use store::{Encoding, Portable, Put};
+use store::{Encoding, Kind, Portable, Put};
 
 /// MGET key [key ...]
 pub fn mget(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut dyn Reply) {
@@ -28,7 +28,7 @@ pub static MGET: Together = Together {
         reply.array(fetched.len());
         for found in fetched {
             match found {
-                Fetched::Entry { value, .. } => reply.bulk(value),
+                Fetched::Entry { portable, .. } if portable.kind == Kind::String => reply.bulk(&portable.value),
                 _ => reply.null(),
             }
         }
@@ -102,7 +102,7 @@ fn write_all(decide: &mut Decide<'_>, args: Args<'_>) {
     for (n, (key, value)) in pairs(args).enumerate().collect::<Vec<_>>().into_iter().rev() {
         if seen.insert(key) {
             let value = Bytes::copy_from_slice(value);
-            let portable = Portable { value, flags: 0, deadline: None, encoding: Encoding::Auto };
+            let portable = Portable { kind: Kind::String, value, flags: 0, deadline: None, encoding: Encoding::Auto };
             decide.writes.push((n, decide.db, Write::Put(portable)));
         }
     }

@@ -4,13 +4,13 @@ use base::{ArgsBuf, DbId, Fault, Out, Reply};
 use cases::run::{Ask, Received};
 use cases::{Dialect, Target, Unsupported};
 use command::commands;
-use command::context::{Ctx, Limits, Tally};
+use command::context::{Ctx, Events, Limits, Tally};
 use command::help;
-use command::row::{Decide, Job, Row, Run, Verb};
+use command::row::{Decide, Patience, Run, Together, Verb, Writing};
 use command::table::{keys_of, resolve};
-use command::together::{apply, fetch};
+use command::together::{Here, apply, decide_on, fetch, run_here};
 use std::collections::BTreeMap;
-use store::{Policy, Store, StoreOptions, Tuning};
+use store::{Packing, Policy, Store, StoreOptions, Tuning};
 use wire::resp::RespWriter;
 
 const DATABASES: u16 = 16;
@@ -21,6 +21,16 @@ struct Connection {
     out: Vec<u8>,
 }
 
+fn tuning() -> Tuning {
+    Tuning {
+        policy: Policy::NoEviction,
+        samples: 5,
+        lfu_log_factor: 10,
+        lfu_decay_minutes: 1,
+        packing: Packing::default(),
+    }
+}
+
 /// `shards` stores. With one, every command runs its `Data` handler; with more, commands on several keys go through
 /// `Together`, always, also where one shard owns all keys.
 pub struct Handlers {
@@ -28,6 +38,8 @@ pub struct Handlers {
     stores: Vec<Store>,
     limits: Limits,
     tally: Tally,
+    events: Events,
+    tuning: Tuning,
     now_ms: u64,
     open: BTreeMap<String, Connection>,
 }
@@ -41,6 +53,8 @@ impl Handlers {
             stores: vec![],
             limits,
             tally: Tally::default(),
+            events: Events { wanted: u32::MAX, awaited: true, ..Events::default() },
+            tuning: tuning(),
             now_ms: 1_790_000_000_123,
             open: BTreeMap::new(),
         }
@@ -59,89 +73,146 @@ impl Handlers {
                 return Ok(());
             }
         };
-        let mut job: Option<Box<dyn Job>> = None;
+        let mut keys = Vec::new();
         match row.run {
-            Run::One(data) => self.here(data, row.one_key().map(|k| args.at(k)), words, *db, &mut job, reply),
-            Run::Many(data, _) if self.shards == 1 => self.here(data, None, words, *db, &mut job, reply),
-            Run::Many(_, _) => self.there(row, words, *db, &mut job, reply),
             Run::Server(verb) => return self.server(verb, words, db, reply),
             Run::Container => unreachable!("resolve never ends at a container: {}", row.name),
+            Run::Blocking(blocking) => {
+                if let Err(fault) = (blocking.patience)(args, self.now_ms) {
+                    reply.fault(&fault);
+                    return Ok(());
+                }
+                if let Err(fault) = keys_of(row, args, &mut keys) {
+                    reply.fault(&fault);
+                } else if self.several(&blocking.attempt, &keys, words, *db, reply) {
+                    if (blocking.patience)(args, self.now_ms) != Ok(Patience::None) {
+                        return Err(Unsupported("handlers alone do not wait".into()));
+                    }
+                    (blocking.timed_out)(reply);
+                }
+            }
+            Run::One(data) => {
+                if let Err(fault) = keys_of(row, args, &mut keys) {
+                    reply.fault(&fault);
+                } else {
+                    self.here(data, args.at(keys[0]), words, *db, reply);
+                }
+            }
+            Run::Many(data, _) if self.shards == 1 => self.here(data, b"", words, *db, reply),
+            Run::Many(_, together) | Run::Together(together) => match keys_of(row, args, &mut keys) {
+                Err(fault) => reply.fault(&fault),
+                Ok(()) => {
+                    self.several(together, &keys, words, *db, reply);
+                }
+            },
         }
-        if let Some(mut job) = job {
-            while !job.step(997) {}
-            job.reply(reply);
-        }
+        self.events.happened.clear();
+        self.events.ready.clear();
         Ok(())
     }
 
-    fn here(
+    /// Lets `work` have the store that has `key`; jobs and walks that it leaves are worked off.
+    fn with(
         &mut self,
-        data: command::row::Data,
-        key: Option<&[u8]>,
+        key: &[u8],
         words: &ArgsBuf,
         db: DbId,
-        job: &mut Option<Box<dyn Job>>,
         reply: &mut dyn Reply,
+        work: impl FnOnce(&mut Ctx<'_>, &mut dyn Reply),
     ) {
-        let shard = key.map_or(0, |key| self.shard_of(key));
-        let mut ctx = Ctx {
+        let shard = self.shard_of(key);
+        let mut ctx = self.ctx(shard, db);
+        work(&mut ctx, reply);
+        let (job, walk) = (ctx.job.take(), ctx.walk.take());
+        if let Some(mut job) = job {
+            while !job.step(997) {}
+            job.finish(&mut Vec::new(), reply);
+        }
+        if let Some(mut walk) = walk {
+            while !walk.step(&mut ctx, words.args(), reply) {}
+        }
+    }
+
+    fn ctx(&mut self, shard: usize, db: DbId) -> Ctx<'_> {
+        Ctx {
             store: &mut self.stores[shard],
             db,
             now_ms: self.now_ms,
             no_touch: false,
             limits: &self.limits,
             tally: &mut self.tally,
+            events: &mut self.events,
             job: None,
-        };
-        data(&mut ctx, words.args(), reply);
-        *job = ctx.job.take();
+            walk: None,
+        }
     }
 
-    fn there(
+    fn here(&mut self, data: command::row::Data, key: &[u8], words: &ArgsBuf, db: DbId, reply: &mut dyn Reply) {
+        self.with(key, words, db, reply, |ctx, reply| data(ctx, words.args(), reply));
+    }
+
+    /// True when the client has to wait.
+    fn several(
         &mut self,
-        row: &'static Row,
+        together: &Together,
+        keys: &[usize],
         words: &ArgsBuf,
         db: DbId,
-        job: &mut Option<Box<dyn Job>>,
         reply: &mut dyn Reply,
-    ) {
-        let (args, Run::Many(_, together)) = (words.args(), row.run) else { unreachable!() };
-        let mut keys = Vec::new();
-        keys_of(row, args, &mut keys).expect("none of these looks for its keys");
+    ) -> bool {
+        if self.shards == 1 {
+            let mut here = Here::Done;
+            self.with(b"", words, db, reply, |ctx, reply| here = run_here(ctx, words.args(), keys, together, reply));
+            if here != Here::NeedsLocks {
+                return here == Here::Wait;
+            }
+        }
+        let args = words.args();
         let mut found = Vec::new();
         for (n, &at) in keys.iter().enumerate() {
-            let shard = self.shard_of(args.at(at));
-            let mut ctx = Ctx {
-                store: &mut self.stores[shard],
-                db: together.place(args, n, db, DATABASES),
-                now_ms: self.now_ms,
-                no_touch: false,
-                limits: &self.limits,
-                tally: &mut self.tally,
-                job: None,
-            };
-            found.push(fetch(&mut ctx, args.at(at), (together.read)(args, n)));
+            let (key, shard) = (args.at(at), self.shard_of(args.at(at)));
+            let mut ctx = self.ctx(shard, together.place(args, n, db, DATABASES));
+            found.push(fetch(&mut ctx, key, &(together.read)(args, n)).unwrap_or_else(|mut rest| {
+                loop {
+                    if let Some(parcel) = rest(&mut ctx, key) {
+                        break command::together::Found::Parcel(parcel);
+                    }
+                }
+            }));
         }
-        let fetched: Vec<_> = found.iter().map(|f| f.fetched()).collect();
         let mut decide = Decide {
             now_ms: self.now_ms,
             db,
             limits: &self.limits,
             tally: &mut self.tally,
+            parcels: Vec::new(),
             writes: Vec::new(),
             job: None,
+            wait: false,
         };
-        (together.decide)(&mut decide, args, &fetched, reply);
-        *job = decide.job.take();
-        let writes = decide.writes;
+        decide_on(together, &mut decide, args, &mut found, reply);
+        let Decide { mut writes, job, wait, .. } = decide;
+        if let Some(mut job) = job {
+            while !job.step(997) {}
+            job.finish(&mut writes, reply);
+        }
         let mut places: Vec<(DbId, &[u8])> = writes.iter().map(|(n, db, _)| (*db, args.at(keys[*n]))).collect();
         places.sort();
         assert!(places.windows(2).all(|w| w[0] != w[1]), "at most one write a key: {words:?}");
+        assert!(!wait || places.is_empty(), "who waits writes nothing: {words:?}");
         for (n, db, write) in writes {
             let key = args.at(keys[n]);
             let shard = self.shard_of(key);
-            apply(&mut self.stores[shard], db, key, write, self.now_ms);
+            let mut ctx = self.ctx(shard, db);
+            if let Writing::More(mut more) = apply(&mut ctx, key, write) {
+                while !more(&mut ctx, key) {}
+            }
         }
+        wait
+    }
+
+    fn tune(&mut self) {
+        self.stores.iter_mut().for_each(|store| store.tune(self.tuning));
     }
 
     /// The little of the process that cases about data lean on.
@@ -168,9 +239,28 @@ impl Handlers {
                     _ => (false, Policy::NoEviction),
                 };
                 self.limits.lfu = lfu;
-                for store in &mut self.stores {
-                    store.tune(Tuning { policy, samples: 5, lfu_log_factor: 10, lfu_decay_minutes: 1 });
+                self.tuning.policy = policy;
+                self.tune();
+                reply.ok();
+            }
+            Verb::ConfigSet => {
+                let (packing, n) = (&mut self.tuning.packing, text(3).parse::<i64>().unwrap_or(0));
+                match text(2).as_str() {
+                    "hash-max-listpack-entries" => packing.hash_entries = n as usize,
+                    "hash-max-listpack-value" => packing.hash_value_bytes = n as usize,
+                    "set-max-intset-entries" => packing.intset_entries = n as usize,
+                    "set-max-listpack-entries" => packing.set_entries = n as usize,
+                    "set-max-listpack-value" => packing.set_value_bytes = n as usize,
+                    "zset-max-listpack-entries" => packing.zset_entries = n as usize,
+                    "zset-max-listpack-value" => packing.zset_value_bytes = n as usize,
+                    "list-max-listpack-size" => packing.list_size = n as i32,
+                    "list-compress-depth" => packing.list_compress_depth = n as u32,
+                    "stream-node-max-bytes" => packing.stream_node_bytes = n as usize,
+                    "stream-node-max-entries" => packing.stream_node_entries = n as usize,
+                    "hll-sparse-max-bytes" => packing.hll_sparse_bytes = n as usize,
+                    other => return Err(Unsupported(format!("handlers alone have no setting {other}"))),
                 }
+                self.tune();
                 reply.ok();
             }
             Verb::ConfigResetstat => {
@@ -212,6 +302,7 @@ impl Target for Handlers {
         self.open.clear();
         let store = |seed| Store::new(StoreOptions { databases: DATABASES, seed });
         self.stores = (0..self.shards as u64).map(store).collect();
+        self.tuning = tuning();
         Ok(())
     }
 

@@ -64,10 +64,7 @@ pub(super) fn mix(digest: &mut Digest, bytes: &[u8]) {
 
 /// Adds a value and whether it has a deadline, as Redis's `xorObjectDigest` does.
 pub(super) fn mix_value(digest: &mut Digest, entry: Entry<'_>) {
-    let kind: u32 = match entry.kind() {
-        store::Kind::String => 0,
-    };
-    mix(digest, &kind.to_be_bytes());
+    mix(digest, &(entry.kind() as u32).to_be_bytes());
     mix(digest, entry.bytes());
     if entry.deadline().is_some() {
         add(digest, b"!!expire!!");

@@ -134,7 +134,7 @@ pub(super) fn scan(engine: &mut Engine, index: u32, args: Args<'_>) -> Served {
                 let before = *seen;
                 *place = e.store.scan(db, *place, step, now_ms, |key, entry| {
                     *seen += 1;
-                    let kind_fits = kind.as_ref().is_none_or(|k| k == kind_name(entry.kind()));
+                    let kind_fits = kind.as_ref().is_none_or(|k| k == entry.kind().name().as_bytes());
                     if kind_fits && pattern.as_ref().is_none_or(|p| base::glob::matches(p, key, false)) {
                         keys.push(key.to_vec());
                     }
@@ -247,13 +247,6 @@ pub(super) fn swapdb(engine: &mut Engine, index: u32, args: Args<'_>) -> Served 
     }
     engine.begin_whole(index, move |e| e.store.swap(dbs[0], dbs[1]), |e, origin| e.deliver(origin, |r| r.ok()));
     Served::Done
-}
-
-/// As TYPE names it.
-fn kind_name(kind: store::Kind) -> &'static [u8] {
-    match kind {
-        store::Kind::String => b"string",
-    }
 }
 
 /// C's `strtoul`, as Redis reads a cursor: a sign may stand before it (a negative one wraps), nothing at all is 0, no

@@ -437,6 +437,7 @@ impl Engine {
                 self.keys = keys;
                 served
             }
+            Run::Together(_) | Run::Blocking(_) => unreachable!("no row runs so yet"),
             Run::Container => unreachable!("resolve never ends at a container"),
         }
     }

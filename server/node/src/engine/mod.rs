@@ -20,7 +20,7 @@ use crate::process::{Live, Process};
 use crate::session::{Conn, Door, Order, Parser, Peer, ReplyMode, Stall};
 use crate::shard::locks::{Locks, Turn, TxId};
 use base::{Args, ArgsBuf, DbId, Out, Reply, ShardId, Span};
-use command::context::Tally;
+use command::context::{Events, Tally};
 use command::row::{Row, Verb};
 use slab::Slab;
 use std::any::Any;
@@ -108,6 +108,8 @@ pub struct Engine {
     pub now: Now,
     pub store: Store,
     pub tally: Tally,
+    /// What handlers told of keys.
+    pub events: Events,
     pub metrics: Metrics,
     pub conns: Slab<Conn>,
     /// To every shard, its own unused.
@@ -185,6 +187,7 @@ impl Engine {
             now: Now::default(),
             store,
             tally: Tally::default(),
+            events: Events::default(),
             metrics: Metrics::new(rows.len()),
             conns: Slab::new(),
             outbox: (0..shards).map(|_| Batch::default()).collect(),

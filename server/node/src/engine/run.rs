@@ -4,7 +4,7 @@ use super::{Deferred, Engine, secret, speak};
 use crate::ask::{Manner, Origin};
 use crate::metrics::{Metrics, Slow};
 use crate::shard::locks::{Client, TxId};
-use base::{Args, ArgsBuf, Fault, Out, ShardId};
+use base::{Args, ArgsBuf, DbId, Fault, Out, ShardId};
 use command::context::Ctx;
 use command::row::{Data, Flag, Job, Row, Run};
 use command::table;
@@ -173,17 +173,25 @@ impl Engine {
             speak(manner.dialect, out, |r| r.fault(&Fault::OutOfMemory));
             return None;
         }
-        let mut ctx = Ctx {
-            store: &mut self.store,
-            db: manner.db,
-            now_ms: self.now.ms(),
-            no_touch: manner.no_touch,
-            limits: &self.live.limits,
-            tally: &mut self.tally,
-            job: None,
-        };
+        let mut ctx = self.ctx(manner.db, manner.no_touch);
         speak(manner.dialect, out, |reply| data(&mut ctx, args, reply));
         ctx.job
+    }
+
+    /// What handlers may touch.
+    #[inline]
+    pub(super) fn ctx(&mut self, db: DbId, no_touch: bool) -> Ctx<'_> {
+        Ctx {
+            store: &mut self.store,
+            db,
+            now_ms: self.now.ms(),
+            no_touch,
+            limits: &self.live.limits,
+            tally: &mut self.tally,
+            events: &mut self.events,
+            job: None,
+            walk: None,
+        }
     }
 
     /// Counts a command that ran, and notes it if it was slow. `index`: the connection, if it is this shard's.
@@ -290,9 +298,10 @@ impl Engine {
                 return false;
             }
             if home == engine.me {
-                engine.deliver_as(origin, manner.dialect, |r| job.reply(r));
+                engine.deliver_as(origin, manner.dialect, |r| job.finish(&mut Vec::new(), r));
             } else {
-                engine.outbox[home.index()].reply(origin, |out| speak(manner.dialect, out, |r| job.reply(r)));
+                engine.outbox[home.index()]
+                    .reply(origin, |out| speak(manner.dialect, out, |r| job.finish(&mut Vec::new(), r)));
             }
             true
         }));

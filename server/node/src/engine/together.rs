@@ -9,8 +9,8 @@ use crate::ask::{Manner, Origin};
 use crate::shard::locks::{Client, LockKey, Turn, TxId, WHOLE};
 use base::{Args, ArgsBuf, DbId, ShardId};
 use command::context::Ctx;
-use command::row::{Decide, Fetched, Flag, Read, Row, Together, Write};
-use command::together::{Found, apply, fetch};
+use command::row::{Decide, Flag, Read, Row, Together, Write, Writing};
+use command::together::{Found, apply, decide_on, fetch};
 use std::sync::Arc;
 
 /// What a shard is asked to lock and to read.
@@ -254,11 +254,19 @@ impl Engine {
                             no_touch: *no_touch,
                             limits: &self.live.limits,
                             tally: &mut self.tally,
+                            events: &mut self.events,
                             job: None,
+                            walk: None,
                         };
-                        let read = |(key, &(db, read))| {
-                            ctx.db = db;
-                            fetch(&mut ctx, key, read)
+                        let read = |(key, (db, read)): (&[u8], &(DbId, Read))| {
+                            ctx.db = *db;
+                            fetch(&mut ctx, key, read).unwrap_or_else(|mut read_on| {
+                                loop {
+                                    if let Some(parcel) = read_on(&mut ctx, key) {
+                                        return Found::Parcel(parcel);
+                                    }
+                                }
+                            })
                         };
                         keys.args().iter().zip(reads).map(read).collect()
                     }
@@ -288,9 +296,12 @@ impl Engine {
         match (commit, access) {
             (Commit::Run(run), _) => run(self),
             (Commit::Writes(writes), Access::Keys { keys, .. }) => {
-                let now_ms = self.now.ms();
                 for (n, db, write) in writes {
-                    apply(&mut self.store, db, keys.args().at(n), write, now_ms);
+                    let key = keys.args().at(n);
+                    let mut ctx = self.ctx(db, false);
+                    if let Writing::More(mut write_on) = apply(&mut ctx, key, write) {
+                        while !write_on(&mut ctx, key) {}
+                    }
                 }
             }
             (Commit::Writes(_), Access::Whole) => unreachable!("commands on every key commit by running"),
@@ -332,7 +343,7 @@ impl Engine {
 
     /// All shards hold: decides, replies, and lets the shards write and go on.
     fn commit(&mut self, id: TxId, tx: Tx) {
-        let Tx { origin, manner, parts, what, .. } = tx;
+        let Tx { origin, manner, mut parts, what, .. } = tx;
         let (row, together, args) = match what {
             What::Command { row, together, args } => (row, together, args),
             What::Whole { run, done } => {
@@ -349,13 +360,13 @@ impl Engine {
         };
         self.lap = self.ticks();
         let count = parts.iter().map(|p| p.keys.len()).sum();
-        let mut fetched = vec![Fetched::Skipped; count];
+        let mut found: Vec<Found> = (0..count).map(|_| Found::Skipped).collect();
         // Where each key went: (part, place among the part's keys).
         let mut places = vec![(0, 0); count];
-        for (p, part) in parts.iter().enumerate() {
-            let found = part.fetched.as_deref().expect("all are granted");
-            for (i, (&n, found)) in part.keys.iter().zip(found).enumerate() {
-                fetched[n] = found.fetched();
+        for (p, part) in parts.iter_mut().enumerate() {
+            let fetched = part.fetched.take().expect("all are granted");
+            for (i, (&n, one)) in part.keys.iter().zip(fetched).enumerate() {
+                found[n] = one;
                 places[n] = (p, i);
             }
         }
@@ -364,11 +375,13 @@ impl Engine {
             db: manner.db,
             limits: &self.live.limits,
             tally: &mut self.tally,
+            parcels: Vec::new(),
             writes: Vec::new(),
             job: None,
+            wait: false,
         };
         let mut out = base::Out::new();
-        speak(manner.dialect, &mut out, |reply| (together.decide)(&mut decide, args.args(), &fetched, reply));
+        speak(manner.dialect, &mut out, |reply| decide_on(together, &mut decide, args.args(), &mut found, reply));
         let Decide { writes, job, .. } = decide;
         let mut commits: Vec<Vec<(usize, DbId, Write)>> = parts.iter().map(|_| Vec::new()).collect();
         for (n, db, write) in writes {

@@ -41,7 +41,7 @@ pub fn store(databases: u16, seed: u64, segment_length: usize) -> Store {
 }
 
 pub fn tuning(policy: Policy) -> Tuning {
-    Tuning { policy, samples: 5, lfu_log_factor: 10, lfu_decay_minutes: 1 }
+    Tuning { policy, samples: 5, lfu_log_factor: 10, lfu_decay_minutes: 1, packing: store::Packing::default() }
 }
 
 /// Fewer steps where each is a hundred times slower.
@@ -146,5 +146,5 @@ pub fn same(store: &mut Store, model: &mut Model, now_ms: u64, context: &str) {
 }
 
 pub fn portable(value: Vec<u8>, flags: u32, deadline: Option<u64>, encoding: Encoding) -> Portable {
-    Portable { value: Bytes::from(value), flags, deadline, encoding }
+    Portable { kind: store::Kind::String, value: Bytes::from(value), flags, deadline, encoding }
 }

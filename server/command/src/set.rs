@@ -1,0 +1,6 @@
+//! Room: command. Sets.
+//! Touches: base, store.
+
+use crate::row::Row;
+
+pub static SET: [Row; 0] = [];

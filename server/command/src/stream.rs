@@ -1,0 +1,6 @@
+//! Room: command. Streams.
+//! Touches: base, store.
+
+use crate::row::Row;
+
+pub static STREAM: [Row; 0] = [];

@@ -1,0 +1,6 @@
+//! Room: command. Sorted sets.
+//! Touches: base, store.
+
+use crate::row::Row;
+
+pub static ZSET: [Row; 0] = [];
