@@ -3,7 +3,9 @@
 //! Touches: base, store.
 
 use crate::context::Ctx;
-use crate::row::{Decide, Fetched, KeyWrite, Parcel, Read, ReadOn, Reading, Together, Walk, Write, WriteOn, Writing};
+use crate::row::{
+    Decide, Fetched, Job, KeyWrite, Parcel, Read, ReadOn, Reading, Together, Walk, Write, WriteOn, Writing,
+};
 use base::{Args, DbId, Reply};
 use store::Portable;
 
@@ -90,56 +92,31 @@ pub fn apply(ctx: &mut Ctx<'_>, key: &[u8], write: Write) -> Writing {
     Writing::Done
 }
 
-/// How `run_here` ended.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Here {
-    /// Replied, or left a job or a walk that will.
-    Done,
-    /// Nothing was spoken: there is nothing yet, the client waits.
-    Wait,
-    /// Nothing was done: it takes longer than a slice, and needs its keys locked.
-    NeedsLocks,
-}
-
-/// Both steps of `together` at once, on keys that all lie on this shard and that nobody holds. `keys`: the words that are keys.
-pub fn run_here(ctx: &mut Ctx<'_>, args: Args<'_>, keys: &[usize], together: &Together, reply: &mut dyn Reply) -> Here {
-    let selected = ctx.db;
-    let mut found = Vec::with_capacity(keys.len());
-    for (n, &at) in keys.iter().enumerate() {
-        ctx.db = together.place(args, n, selected, ctx.limits.databases);
-        let read = fetch(ctx, args.at(at), &(together.read)(args, n));
-        ctx.db = selected;
-        match read {
-            Ok(one) => found.push(one),
-            Err(_) => return Here::NeedsLocks,
-        }
-    }
-    let (writes, job, wait) = {
-        let mut decide = Decide {
-            now_ms: ctx.now_ms,
-            db: selected,
-            limits: ctx.limits,
-            tally: ctx.tally,
-            parcels: Vec::new(),
-            writes: Vec::new(),
-            job: None,
-            wait: false,
-        };
-        decide_on(together, &mut decide, args, &mut found, reply);
-        (decide.writes, decide.job, decide.wait)
+/// Both steps of `together` at once, on keys that all lie on this shard and that nobody else holds. `keys`: the words that
+/// are keys. What takes longer than a slice is left in `ctx.walk`. True when the client has to wait: then nothing was spoken.
+pub fn run_here(
+    ctx: &mut Ctx<'_>,
+    args: Args<'_>,
+    keys: &[usize],
+    together: &'static Together,
+    reply: &mut dyn Reply,
+) -> bool {
+    let mut whole = Whole {
+        together,
+        keys: keys.to_vec(),
+        found: Vec::with_capacity(keys.len()),
+        reading: None,
+        decided: false,
+        job: None,
+        writes: Vec::new().into_iter(),
+        writing: None,
+        wait: false,
     };
-    if job.as_ref().is_some_and(|job| job.writes()) {
-        return Here::NeedsLocks;
+    if !whole.go_on(ctx, args, reply) {
+        ctx.walk = Some(Box::new(whole));
+        return false;
     }
-    if wait {
-        return Here::Wait;
-    }
-    ctx.job = job;
-    let mut rest = Rests { keys: keys.to_vec(), writes: writes.into_iter(), under_way: None };
-    if !rest.go_on(ctx, args) {
-        ctx.walk = Some(Box::new(rest));
-    }
-    Here::Done
+    whole.wait
 }
 
 /// Lets `together` decide on what was found: parcels go where `decide` takes them from.
@@ -161,39 +138,95 @@ pub fn decide_on(
     (together.decide)(decide, args, &fetched, reply);
 }
 
-/// Writes of which one takes longer than a slice.
-struct Rests {
+/// A command on several keys of this shard, from its first reading to its last write.
+struct Whole {
+    together: &'static Together,
     keys: Vec<usize>,
+    found: Vec<Found>,
+    /// Of the key that comes next in `found`.
+    reading: Option<ReadOn>,
+    decided: bool,
+    job: Option<Box<dyn Job>>,
     writes: std::vec::IntoIter<KeyWrite>,
-    under_way: Option<(usize, DbId, WriteOn)>,
+    writing: Option<(usize, DbId, WriteOn)>,
+    wait: bool,
 }
 
-impl Rests {
-    /// True when all are carried out.
-    fn go_on(&mut self, ctx: &mut Ctx<'_>, args: Args<'_>) -> bool {
+/// Units of a job's work in one slice: about 100 µs.
+const JOB_UNITS: usize = 100_000;
+
+impl Whole {
+    /// Works until all is done (true), or a slice of what takes longer than one is made.
+    fn go_on(&mut self, ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut dyn Reply) -> bool {
         let selected = ctx.db;
-        let mut done = true;
-        if let Some((n, db, mut more)) = self.under_way.take() {
-            ctx.db = db;
-            if !more(ctx, args.at(self.keys[n])) {
-                self.under_way = Some((n, db, more));
-                done = false;
+        while self.found.len() < self.keys.len() {
+            let (n, key) = (self.found.len(), args.at(self.keys[self.found.len()]));
+            ctx.db = self.together.place(args, n, selected, ctx.limits.databases);
+            let read = match self.reading.take() {
+                None => fetch(ctx, key, &(self.together.read)(args, n)),
+                Some(mut read_on) => read_on(ctx, key).map(Found::Parcel).ok_or(read_on),
+            };
+            ctx.db = selected;
+            match read {
+                Ok(one) => self.found.push(one),
+                Err(read_on) => {
+                    self.reading = Some(read_on);
+                    return false;
+                }
             }
         }
-        while done && let Some((n, db, write)) = self.writes.next() {
-            ctx.db = db;
-            if let Writing::More(more) = apply(ctx, args.at(self.keys[n]), write) {
-                self.under_way = Some((n, db, more));
-                done = false;
+        if !std::mem::replace(&mut self.decided, true) {
+            let mut decide = Decide {
+                now_ms: ctx.now_ms,
+                db: selected,
+                limits: ctx.limits,
+                tally: ctx.tally,
+                parcels: Vec::new(),
+                writes: Vec::new(),
+                job: None,
+                wait: false,
+            };
+            decide_on(self.together, &mut decide, args, &mut self.found, reply);
+            (self.job, self.wait) = (decide.job, decide.wait);
+            self.writes = decide.writes.into_iter();
+            if self.job.is_some() {
+                return false;
             }
         }
-        ctx.db = selected;
-        done
+        if let Some(job) = &mut self.job {
+            if !job.step(JOB_UNITS) {
+                return false;
+            }
+            let mut writes: Vec<KeyWrite> = std::mem::take(&mut self.writes).collect();
+            job.finish(&mut writes, reply);
+            self.writes = writes.into_iter();
+            self.job = None;
+        }
+        loop {
+            if let Some((n, db, mut write_on)) = self.writing.take() {
+                ctx.db = db;
+                let done = write_on(ctx, args.at(self.keys[n]));
+                ctx.db = selected;
+                if !done {
+                    self.writing = Some((n, db, write_on));
+                    return false;
+                }
+            }
+            let Some((n, db, write)) = self.writes.next() else { return true };
+            ctx.db = db;
+            if let Writing::More(write_on) = apply(ctx, args.at(self.keys[n]), write) {
+                self.writing = Some((n, db, write_on));
+            }
+            ctx.db = selected;
+            if self.writing.is_some() {
+                return false;
+            }
+        }
     }
 }
 
-impl Walk for Rests {
-    fn step(&mut self, ctx: &mut Ctx<'_>, args: Args<'_>, _: &mut dyn Reply) -> bool {
-        self.go_on(ctx, args)
+impl Walk for Whole {
+    fn step(&mut self, ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut dyn Reply) -> bool {
+        self.go_on(ctx, args, reply)
     }
 }

@@ -8,7 +8,7 @@ use command::context::{Ctx, Events, Limits, Tally};
 use command::help;
 use command::row::{Decide, Patience, Run, Together, Verb, Writing};
 use command::table::{keys_of, resolve};
-use command::together::{Here, apply, decide_on, fetch, run_here};
+use command::together::{apply, decide_on, fetch, run_here};
 use std::collections::BTreeMap;
 use store::{Packing, Policy, Store, StoreOptions, Tuning};
 use wire::resp::RespWriter;
@@ -154,18 +154,16 @@ impl Handlers {
     /// True when the client has to wait.
     fn several(
         &mut self,
-        together: &Together,
+        together: &'static Together,
         keys: &[usize],
         words: &ArgsBuf,
         db: DbId,
         reply: &mut dyn Reply,
     ) -> bool {
         if self.shards == 1 {
-            let mut here = Here::Done;
-            self.with(b"", words, db, reply, |ctx, reply| here = run_here(ctx, words.args(), keys, together, reply));
-            if here != Here::NeedsLocks {
-                return here == Here::Wait;
-            }
+            let mut wait = false;
+            self.with(b"", words, db, reply, |ctx, reply| wait = run_here(ctx, words.args(), keys, together, reply));
+            return wait;
         }
         let args = words.args();
         let mut found = Vec::new();
