@@ -477,6 +477,61 @@ fn huge_values_are_served_and_given_back() {
     assert_eq!(server.stop(), Some(0));
 }
 
+/// Asks on very many keys run in slices: others are served in between, and memory stays in proportion to the ask.
+#[test]
+fn asks_on_300_000_keys_hold_nobody_up() {
+    const KEYS: usize = 300_000;
+    // In one go, MSET took 2 s over two shards, and 320 MiB. Its ask has 20 MiB.
+    const HELD_UP_MAX: Duration = Duration::from_millis(500);
+    const GROWN_MAX: u64 = 200 * MIB;
+    let ask = |verb: &str, values: bool| {
+        let words = if values { 1 + 2 * KEYS } else { 1 + KEYS };
+        let mut ask = format!("*{words}\r\n${}\r\n{verb}\r\n", verb.len()).into_bytes();
+        for n in 0..KEYS {
+            ask.extend_from_slice(format!("$10\r\nkey:{n:06}\r\n").as_bytes());
+            if values {
+                ask.extend_from_slice(format!("$6\r\n{n:06}\r\n").as_bytes());
+            }
+        }
+        ask
+    };
+    for shards in [1, 2] {
+        let server = Server::start(shards);
+        let before = resident(info(&server, "process_id"));
+        let end = Arc::new(AtomicBool::new(false));
+        let (address, over) = (server.resp.clone(), end.clone());
+        let probe = std::thread::spawn(move || {
+            // One connection on each shard.
+            let mut streams = [connect(&address), connect(&address)];
+            let mut longest = Duration::ZERO;
+            while !over.load(Ordering::Relaxed) {
+                for stream in &mut streams {
+                    let began = Instant::now();
+                    expect(stream, b"PING\r\n", b"+PONG\r\n");
+                    longest = longest.max(began.elapsed());
+                }
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            longest
+        });
+        let mut stream = connect(&server.resp);
+        expect(&mut stream, &ask("MSET", true), b"+OK\r\n");
+        expect(&mut stream, b"DBSIZE\r\n", format!(":{KEYS}\r\n").as_bytes());
+        let mut values = format!("*{KEYS}\r\n").into_bytes();
+        (0..KEYS).for_each(|n| values.extend_from_slice(format!("$6\r\n{n:06}\r\n").as_bytes()));
+        expect(&mut stream, &ask("MGET", false), &values);
+        expect(&mut stream, &ask("MSETNX", true), b":0\r\n");
+        expect(&mut stream, &ask("DEL", false), format!(":{KEYS}\r\n").as_bytes());
+        expect(&mut stream, b"DBSIZE\r\n", b":0\r\n");
+        end.store(true, Ordering::Relaxed);
+        let longest = probe.join().expect("the probe was served");
+        let grown = resident(info(&server, "process_id")).saturating_sub(before);
+        println!("{shards} shards: the longest PING took {longest:?}; the server grew by {} MiB", grown / MIB);
+        assert!(longest < HELD_UP_MAX, "{shards} shards: another client waited for {longest:?}");
+        assert!(grown < GROWN_MAX, "{shards} shards: the server grew by {} MiB", grown / MIB);
+    }
+}
+
 /// Many words in one ask, over both shards, come in time: nothing is read again from its begin with every piece.
 #[test]
 fn an_ask_of_a_million_words_is_served() {

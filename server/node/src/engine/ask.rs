@@ -1,12 +1,13 @@
 //! From bytes to asks, and from an ask to whoever answers it.
 
+use super::cut::Join;
 use super::{Engine, OUTBOX_BYTES_MAX, Served, secret};
 use crate::ask::{Dialect, Manner};
 use crate::log::Level;
 use crate::session::{Door, Parser, ReplyMode, Stall};
 use base::slot::{SLOTS, slot_of};
 use base::{Args, Fault, ShardId, SlotId, Span};
-use command::row::{Flag, Row, Run};
+use command::row::{Data, Flag, Row, Run, Together};
 use command::table;
 
 /// Above this much unread input of a session that stalls, its connection is not received from.
@@ -412,33 +413,57 @@ impl Engine {
                 keys.clear();
                 let served = match table::keys_of(row, args, &mut keys) {
                     Err(fault) => self.refuse(index, Some(row), &fault),
-                    Ok(()) => {
-                        let owner = self.owner(args.at(keys[0]));
-                        if self.shards() == 1 || keys.iter().all(|&k| self.owner(args.at(k)) == owner) {
-                            if owner == self.me {
-                                self.run_local(index, row, data, args, manner);
-                                Served::Done
-                            } else if on_shard_port {
-                                self.moved(index, row, slot_of(args.at(keys[0])))
-                            } else {
-                                // Its place among transactions, should it have to wait: after what this connection asked
-                                // before, before what it asks later.
-                                let tx = if keys.len() > 1 { self.process.next_tx() } else { 0 };
-                                self.send(index, row, tx, args, manner, owner)
-                            }
-                        } else if self.conns[index as usize].order.is_full() {
-                            Served::Stall(Stall::Order)
-                        } else {
-                            self.begin_together(index, row, together, args, &keys, manner);
-                            Served::Done
-                        }
-                    }
+                    Ok(()) => self.dispatch_many(index, row, data, together, args, &keys, manner),
                 };
                 self.keys = keys;
                 served
             }
             Run::Together(_) | Run::Blocking(_) => unreachable!("no row runs so yet"),
             Run::Container => unreachable!("resolve never ends at a container"),
+        }
+    }
+
+    /// An ask on several keys.
+    fn dispatch_many(
+        &mut self,
+        index: u32,
+        row: &'static Row,
+        data: Data,
+        together: &'static Together,
+        args: Args<'_>,
+        keys: &[usize],
+        manner: Manner,
+    ) -> Served {
+        let conn = &self.conns[index as usize];
+        let whole = keys.len() > self.keys_locked_max;
+        if whole && !conn.order.is_empty() {
+            return Served::Stall(Stall::Barrier);
+        }
+        if whole
+            && conn.door != Door::Shard
+            && let Some(join) = Join::of(row)
+        {
+            self.begin_cut(index, row, data, join, args, keys, manner);
+            return Served::Done;
+        }
+        let owner = self.owner(args.at(keys[0]));
+        let on_one = self.shards() == 1 || keys.iter().all(|&k| self.owner(args.at(k)) == owner);
+        if on_one && owner != self.me && conn.door == Door::Shard {
+            self.moved(index, row, slot_of(args.at(keys[0])))
+        } else if on_one && !whole {
+            if owner == self.me {
+                self.run_local(index, row, data, args, manner);
+                return Served::Done;
+            }
+            // Its place among transactions, should it have to wait: after what this connection asked before, before what
+            // it asks later.
+            let tx = if keys.len() > 1 { self.process.next_tx() } else { 0 };
+            self.send(index, row, tx, args, manner, owner)
+        } else if conn.order.is_full() {
+            Served::Stall(Stall::Order)
+        } else {
+            self.begin_together(index, row, together, args, keys, whole, manner);
+            Served::Done
         }
     }
 

@@ -3,13 +3,17 @@
 //! The shard whose connection asked coordinates. It asks each shard for locks and reads; when all have granted, it decides
 //! once, replies, and sends each shard what to write. One round trip; the commit travels while the client reads its reply,
 //! and whoever asks for one of the keys meanwhile waits for it behind the lock.
+//!
+//! An ask on very many keys, on however many shards, locks each shard as a whole instead of its keys, and is read and
+//! written there in slices: other connections' asks on keys wait for it, all else goes on.
 
-use super::{Deferred, Engine, Mail, speak};
+use super::cut::{CutPart, Cutting};
+use super::{Deferred, Engine, HINTS, Mail, speak};
 use crate::ask::{Manner, Origin};
 use crate::shard::locks::{Client, LockKey, Turn, TxId, WHOLE};
 use base::{Args, ArgsBuf, DbId, ShardId};
 use command::context::Ctx;
-use command::row::{Decide, Flag, Read, Row, Together, Write, Writing};
+use command::row::{Decide, Flag, KeyWrite, Read, ReadOn, Row, Together, Write, WriteOn, Writing};
 use command::together::{Found, apply, decide_on, fetch};
 use std::sync::Arc;
 
@@ -23,8 +27,8 @@ pub struct LockAsk {
 
 /// Which keys.
 pub enum Access {
-    /// Keys with their databases and what is read of each.
-    Keys { keys: ArgsBuf, reads: Vec<(DbId, Read)>, exclusive: bool, no_touch: bool },
+    /// Keys with their databases and what is read of each. `whole`: too many to be locked one by one.
+    Keys { keys: ArgsBuf, reads: Vec<(DbId, Read)>, exclusive: bool, whole: bool, no_touch: bool },
     /// Every key of the shard, nothing read.
     Whole,
 }
@@ -35,23 +39,48 @@ pub enum Commit {
     Writes(Vec<(usize, DbId, Write)>),
     /// For commands on every key.
     Run(OnShard),
+    /// A part of an ask that was cut.
+    Cut(CutPart),
 }
 
 /// One transaction as a shard that it touches knows it.
 pub enum Part {
     /// Some shard coordinates it.
-    Asked { coordinator: ShardId, access: Access },
+    Asked {
+        coordinator: ShardId,
+        access: Access,
+        /// What has been read so far, while it is read.
+        reading: Option<ReadSoFar>,
+        /// How often it has been granted: a slice of an earlier reading is void.
+        grants: u32,
+    },
     /// An ordinary ask on several keys of this shard, which waits for others' locks.
     Alone(Deferred),
 }
 
+/// What has been read for a transaction.
+#[derive(Default)]
+pub struct ReadSoFar {
+    found: Vec<Found>,
+    /// The reading of the next key, which takes longer than a slice.
+    under_way: Option<ReadOn>,
+}
+
+/// What is still to be written for a transaction.
+struct ToWrite {
+    keys: ArgsBuf,
+    whole: bool,
+    writes: std::vec::IntoIter<KeyWrite>,
+    under_way: Option<(usize, DbId, WriteOn)>,
+}
+
 /// One transaction as its coordinator knows it.
 pub struct Tx {
-    origin: Origin,
-    manner: Manner,
-    parts: Vec<TxPart>,
-    missing: usize,
-    what: What,
+    pub(super) origin: Origin,
+    pub(super) manner: Manner,
+    pub(super) parts: Vec<TxPart>,
+    pub(super) missing: usize,
+    pub(super) what: What,
 }
 
 /// What a shard does under the lock on all its keys.
@@ -60,21 +89,23 @@ pub type OnShard = Arc<dyn Fn(&mut Engine) + Send + Sync>;
 /// How the coordinator replies when all shards have been told.
 type Done = Box<dyn FnOnce(&mut Engine, Origin)>;
 
-enum What {
+pub(super) enum What {
     Command { row: &'static Row, together: &'static Together, args: ArgsBuf },
     Whole { run: OnShard, done: Done },
+    Cut { cutting: Cutting, shares: Vec<(ShardId, CutPart)> },
 }
 
-struct TxPart {
-    shard: ShardId,
+pub(super) struct TxPart {
+    pub(super) shard: ShardId,
     /// Indexes among the ask's keys.
-    keys: Vec<usize>,
+    pub(super) keys: Vec<usize>,
     /// What was read there, once granted.
-    fetched: Option<Vec<Found>>,
+    pub(super) fetched: Option<Vec<Found>>,
 }
 
 impl Engine {
-    /// Begins a command whose keys lie on several shards. `keys`: the words that are keys.
+    /// Begins a command whose keys lie on several shards, or are very many (`whole`; then the session must have no ask
+    /// under way, as for `begin_whole`). `keys`: the words that are keys.
     pub(super) fn begin_together(
         &mut self,
         index: u32,
@@ -82,6 +113,7 @@ impl Engine {
         together: &'static Together,
         args: Args<'_>,
         keys: &[usize],
+        whole: bool,
         manner: Manner,
     ) {
         self.metrics.together += 1;
@@ -112,7 +144,7 @@ impl Engine {
                         (together.place(args, n, manner.db, self.live.limits.databases), (together.read)(args, n))
                     })
                     .collect();
-                (part.shard, Access::Keys { keys: words, reads, exclusive, no_touch: manner.no_touch })
+                (part.shard, Access::Keys { keys: words, reads, exclusive, whole, no_touch: manner.no_touch })
             })
             .collect();
         let what = What::Command { row, together, args: ArgsBuf::from(args) };
@@ -155,7 +187,7 @@ impl Engine {
         self.pump();
     }
 
-    fn start_tx(&mut self, client: Client, tx: Tx, asks: Vec<(ShardId, Access)>) {
+    pub(super) fn start_tx(&mut self, client: Client, tx: Tx, asks: Vec<(ShardId, Access)>) {
         let id = TxId(self.process.next_tx());
         self.txs.insert(id, tx);
         for (shard, access) in asks {
@@ -194,12 +226,13 @@ impl Engine {
 
     pub(super) fn lock_part(&mut self, ask: LockAsk) {
         let keys = match &ask.access {
-            Access::Whole => vec![(WHOLE, true)],
+            Access::Whole | Access::Keys { whole: true, .. } => vec![(WHOLE, true)],
             Access::Keys { keys, exclusive, .. } => {
                 keys.args().iter().map(|key| (self.lock_key(key), *exclusive)).collect()
             }
         };
-        self.parts.insert(ask.id, Part::Asked { coordinator: ask.coordinator, access: ask.access });
+        let part = Part::Asked { coordinator: ask.coordinator, access: ask.access, reading: None, grants: 0 };
+        self.parts.insert(ask.id, part);
         self.lock(ask.id, ask.client, keys);
     }
 
@@ -215,9 +248,12 @@ impl Engine {
                 Turn::Run(ask) => self.run_deferred(ask),
                 Turn::Yield(id) => {
                     // A transaction of this shard alone holds only while it runs, so it is never asked.
-                    let Some(Part::Asked { coordinator, .. }) = self.parts.get(&id) else { continue };
+                    let Some(Part::Asked { coordinator, reading, .. }) = self.parts.get_mut(&id) else { continue };
                     self.metrics.yields += 1;
-                    if *coordinator == self.me {
+                    if reading.take().is_some() {
+                        // Its coordinator knows of no grant yet.
+                        self.yielded(id);
+                    } else if *coordinator == self.me {
                         self.asked_to_yield(id, self.me);
                     } else {
                         let mail = Mail::Yield { id, shard: self.me };
@@ -235,51 +271,82 @@ impl Engine {
         if !self.locks.holds(id) {
             return; // It has yielded since; it will be granted again.
         }
-        match self.parts.get(&id) {
+        match self.parts.get_mut(&id) {
             Some(Part::Alone(_)) => {
                 let Some(Part::Alone(ask)) = self.parts.remove(&id) else { unreachable!("looked up above") };
                 self.lap = self.ticks();
                 self.run_and_reply(ask.home, ask.origin, ask.manner, ask.row, ask.args.args());
                 self.release(id);
             }
-            Some(Part::Asked { coordinator, access }) => {
-                let coordinator = *coordinator;
-                let fetched = match access {
-                    Access::Whole => Vec::new(),
-                    Access::Keys { keys, reads, no_touch, .. } => {
-                        let mut ctx = Ctx {
-                            store: &mut self.store,
-                            db: DbId::ZERO,
-                            now_ms: self.now.ms(),
-                            no_touch: *no_touch,
-                            limits: &self.live.limits,
-                            tally: &mut self.tally,
-                            events: &mut self.events,
-                            job: None,
-                            walk: None,
-                        };
-                        let read = |(key, (db, read)): (&[u8], &(DbId, Read))| {
-                            ctx.db = *db;
-                            fetch(&mut ctx, key, read).unwrap_or_else(|mut read_on| {
-                                loop {
-                                    if let Some(parcel) = read_on(&mut ctx, key) {
-                                        return Found::Parcel(parcel);
-                                    }
-                                }
-                            })
-                        };
-                        keys.args().iter().zip(reads).map(read).collect()
-                    }
-                };
-                if coordinator == self.me {
-                    self.granted(id, self.me, fetched);
-                } else {
-                    let mail = Mail::Granted { id, shard: self.me, fetched };
-                    self.outbox[coordinator.index()].mail(mail);
+            Some(Part::Asked { reading, grants, .. }) => {
+                *reading = Some(ReadSoFar::default());
+                *grants += 1;
+                let grant = *grants;
+                if !self.read_some(id, grant) {
+                    self.chore(Box::new(move |engine| engine.read_some(id, grant)));
                 }
             }
             None => unreachable!("a transaction is granted only while it is known"),
         }
+    }
+
+    /// Reads a slice more of what a transaction wants read; when that is all, tells its coordinator. True when there is
+    /// nothing more to do.
+    fn read_some(&mut self, id: TxId, grant: u32) -> bool {
+        let Engine { parts, store, live, tally, events, now, slice_keys, .. } = self;
+        let Some(Part::Asked { coordinator, access, reading, grants }) = parts.get_mut(&id) else { return true };
+        // It has yielded: this is an earlier reading's slice.
+        let Some(ReadSoFar { found, under_way }) = reading.as_mut().filter(|_| *grants == grant) else { return true };
+        if let Access::Keys { keys, reads, whole, no_touch, .. } = access {
+            let mut ctx = Ctx {
+                store,
+                db: DbId::ZERO,
+                now_ms: now.ms(),
+                no_touch: *no_touch,
+                limits: &live.limits,
+                tally,
+                events,
+                job: None,
+                walk: None,
+            };
+            let keys = keys.args();
+            if let Some(read_on) = under_way {
+                let n = found.len();
+                ctx.db = reads[n].0;
+                let Some(parcel) = read_on(&mut ctx, keys.at(n)) else { return false };
+                *under_way = None;
+                found.push(Found::Parcel(parcel));
+            }
+            let end = if *whole { keys.len().min(found.len() + *slice_keys) } else { keys.len() };
+            for n in found.len()..end {
+                if *whole && n % HINTS == 0 {
+                    let ahead = n..end.min(n + HINTS);
+                    ahead.clone().for_each(|n| ctx.store.prefetch(reads[n].0, keys.at(n)));
+                    ahead.for_each(|n| ctx.store.prefetch_entry(reads[n].0, keys.at(n)));
+                }
+                let (db, read) = &reads[n];
+                ctx.db = *db;
+                match fetch(&mut ctx, keys.at(n), read) {
+                    Ok(one) => found.push(one),
+                    Err(read_on) => {
+                        *under_way = Some(read_on);
+                        return false;
+                    }
+                }
+            }
+            if end < keys.len() {
+                return false;
+            }
+        }
+        let (coordinator, read) = (*coordinator, reading.take().expect("it was there above"));
+        if coordinator == self.me {
+            self.granted(id, self.me, read.found);
+            self.pump();
+        } else {
+            let mail = Mail::Granted { id, shard: self.me, fetched: read.found };
+            self.outbox[coordinator.index()].mail(mail);
+        }
+        true
     }
 
     pub(super) fn yielded(&mut self, id: TxId) {
@@ -290,18 +357,23 @@ impl Engine {
     }
 
     pub(super) fn commit_part(&mut self, id: TxId, commit: Commit) {
-        let Some(Part::Asked { access, .. }) = self.parts.remove(&id) else {
+        let Some(Part::Asked { coordinator, access, .. }) = self.parts.remove(&id) else {
             unreachable!("a commit comes once, to a shard that granted")
         };
         match (commit, access) {
             (Commit::Run(run), _) => run(self),
-            (Commit::Writes(writes), Access::Keys { keys, .. }) => {
-                for (n, db, write) in writes {
-                    let key = keys.args().at(n);
-                    let mut ctx = self.ctx(db, false);
-                    if let Writing::More(mut write_on) = apply(&mut ctx, key, write) {
-                        while !write_on(&mut ctx, key) {}
-                    }
+            (Commit::Cut(part), _) => return self.run_cut(id, coordinator, part),
+            (Commit::Writes(writes), Access::Keys { keys, whole, .. }) => {
+                let mut rest = ToWrite { keys, whole, writes: writes.into_iter(), under_way: None };
+                if !self.write_some(&mut rest) {
+                    return self.chore(Box::new(move |engine| {
+                        let done = engine.write_some(&mut rest);
+                        if done {
+                            engine.release(id);
+                            engine.pump();
+                        }
+                        done
+                    }));
                 }
             }
             (Commit::Writes(_), Access::Whole) => unreachable!("commands on every key commit by running"),
@@ -309,7 +381,27 @@ impl Engine {
         self.release(id);
     }
 
-    fn release(&mut self, id: TxId) {
+    /// Writes a slice more. True when all is written.
+    fn write_some(&mut self, rest: &mut ToWrite) -> bool {
+        let ToWrite { keys, whole, writes, under_way } = rest;
+        let keys = keys.args();
+        if let Some((n, db, write_on)) = under_way {
+            if !write_on(&mut self.ctx(*db, false), keys.at(*n)) {
+                return false;
+            }
+            *under_way = None;
+        }
+        let count = if *whole { self.slice_keys } else { usize::MAX };
+        for (n, db, write) in writes.by_ref().take(count) {
+            if let Writing::More(write_on) = apply(&mut self.ctx(db, false), keys.at(n), write) {
+                *under_way = Some((n, db, write_on));
+                return false;
+            }
+        }
+        writes.len() == 0
+    }
+
+    pub(super) fn release(&mut self, id: TxId) {
         let mut turns = Vec::new();
         self.locks.release(id, &mut turns);
         self.turns.extend(turns);
@@ -346,6 +438,7 @@ impl Engine {
         let Tx { origin, manner, mut parts, what, .. } = tx;
         let (row, together, args) = match what {
             What::Command { row, together, args } => (row, together, args),
+            What::Cut { cutting, shares } => return self.commit_cut(id, cutting, shares),
             What::Whole { run, done } => {
                 for part in &parts {
                     self.send_commit(id, part.shard, Commit::Run(run.clone()));
@@ -406,7 +499,7 @@ impl Engine {
         self.ran(row, args.args(), ns, Some(failed), origin.conn);
     }
 
-    fn send_commit(&mut self, id: TxId, shard: ShardId, commit: Commit) {
+    pub(super) fn send_commit(&mut self, id: TxId, shard: ShardId, commit: Commit) {
         if shard == self.me {
             self.commit_part(id, commit);
         } else {

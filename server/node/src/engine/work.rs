@@ -1,6 +1,6 @@
 //! What a shard does beside answering: mail, transactions' turns, chores, deadlines, eviction, its clients' limits.
 
-use super::{Chore, Engine, Mail};
+use super::{Chore, Engine, HINTS, Mail};
 use crate::batch::{Batch, Record};
 use crate::session::Stall;
 use base::ShardId;
@@ -9,8 +9,6 @@ use base::ShardId;
 const EXPIRED_A_TURN: usize = 256;
 const BURIED_A_TURN: usize = 512;
 const EVICTED_A_TURN: usize = 128;
-/// Asks of a batch whose keys are fetched from memory together.
-const HINTS: usize = 16;
 /// Sampling of rates, checking of clients.
 const CRON_US: u64 = 100_000;
 /// Of a shard's clients one in this many is looked at in a cron, so each about once a second.
@@ -68,6 +66,7 @@ impl Engine {
             Mail::Yield { id, shard } => self.asked_to_yield(id, shard),
             Mail::Yielded { id } => self.yielded(id),
             Mail::Commit { id, commit } => self.commit_part(id, commit),
+            Mail::Made { id, shard, made } => self.cut_made(id, shard, made),
             Mail::Gather { id, home, each } => self.gather_part(id, home, each),
             Mail::Part { id, part } => self.gathered(id, part),
             Mail::Feed { conn, generation, bytes } => self.feed(conn, generation, &bytes),

@@ -87,7 +87,13 @@ impl Sim {
         let mut settings = Settings::default();
         settings.enable_debug_command = Guard::Yes;
         let process = Arc::new(Process::new(shards, facts, settings, Log::in_memory(Level::Warning), || 0));
-        let engine = |i| Engine::new(ShardId(i as u16), process.clone(), node::admin::serve, None, seed ^ i as u64);
+        let engine = |i| {
+            let mut engine = Engine::new(ShardId(i as u16), process.clone(), node::admin::serve, None, seed ^ i as u64);
+            // Asks on few keys lock whole shards already, and take several slices.
+            engine.keys_locked_max = [3, 2, 1, 512][seed as usize % 4];
+            engine.slice_keys = 1;
+            engine
+        };
         Sim {
             rng: Rng(seed),
             engines: (0..shards).map(engine).collect(),
