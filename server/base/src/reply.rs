@@ -27,6 +27,12 @@ pub trait Reply {
     fn array(&mut self, n: usize);
     /// The head of `n` pairs that follow.
     fn map(&mut self, n: usize);
+    /// The head of `n` pairs that follow in their order: flat in RESP2, each an array in RESP3, where `pair` begins it.
+    fn pairs(&mut self, n: usize) {
+        self.array(2 * n);
+    }
+    /// Comes before each of `pairs`.
+    fn pair(&mut self) {}
     /// The head of `n` replies that follow.
     fn set(&mut self, n: usize);
     /// The head of `n` replies that follow, out of band in RESP3.

@@ -71,7 +71,7 @@ fn info(row: &Row, reply: &mut dyn Reply) {
 }
 
 fn key_specs(row: &Row, reply: &mut dyn Reply) {
-    let Keys::Specs(specs) = row.keys else {
+    let (Keys::Specs(specs) | Keys::Sought(specs, _)) = row.keys else {
         return reply.set(0);
     };
     reply.set(specs.len());
@@ -84,18 +84,35 @@ fn key_specs(row: &Row, reply: &mut dyn Reply) {
         reply.bulk(b"flags");
         names(&KeyFlag::NAMES, |bit| spec.flags & bit != 0, "", reply);
         reply.bulk(b"begin_search");
-        typed(b"index", &[("index", spec.first as i64)], reply);
+        if spec.keyword.is_empty() {
+            typed(b"index", &[("index", spec.first as i64)], reply);
+        } else {
+            kind_of(b"keyword", 2, reply);
+            reply.bulk(b"keyword");
+            reply.bulk(spec.keyword.as_bytes());
+            reply.bulk(b"startfrom");
+            reply.int(spec.first as i64);
+        }
         reply.bulk(b"find_keys");
-        typed(b"range", &[("lastkey", spec.last as i64), ("keystep", spec.step as i64), ("limit", 0)], reply);
+        let (last, step, limit) = (spec.last as i64, spec.step as i64, spec.limit as i64);
+        if spec.counted {
+            typed(b"keynum", &[("keynumidx", 0), ("firstkey", 1), ("keystep", step)], reply);
+        } else {
+            typed(b"range", &[("lastkey", last), ("keystep", step), ("limit", limit)], reply);
+        }
     }
 }
 
-fn typed(kind: &[u8], spec: &[(&str, i64)], reply: &mut dyn Reply) {
+fn kind_of(kind: &[u8], facts: usize, reply: &mut dyn Reply) {
     reply.map(2);
     reply.bulk(b"type");
     reply.bulk(kind);
     reply.bulk(b"spec");
-    reply.map(spec.len());
+    reply.map(facts);
+}
+
+fn typed(kind: &[u8], spec: &[(&str, i64)], reply: &mut dyn Reply) {
+    kind_of(kind, spec.len(), reply);
     for (name, n) in spec {
         reply.bulk(name.as_bytes());
         reply.int(*n);
@@ -208,7 +225,17 @@ fn get_keys(args: Args<'_>, with_flags: bool, reply: &mut dyn Reply) {
         return reply.fault(&Fault::err("Invalid number of arguments specified for command"));
     }
     let mut keys = Vec::new();
-    if keys_of(row, ask, &mut keys).is_err() || keys.is_empty() {
+    let found = match row.keys {
+        // As Redis: the specifications, not the command, tell.
+        Keys::Sought(specs, _) => {
+            let each: Vec<_> = specs.iter().map(|spec| spec.find(ask)).collect();
+            let whole = specs.iter().zip(&each).all(|(spec, found)| !found.is_empty() || !spec.keyword.is_empty());
+            keys = each.concat();
+            whole
+        }
+        _ => keys_of(row, ask, &mut keys).is_ok(),
+    };
+    if !found || keys.is_empty() {
         if row.is(Flag::NO_MANDATORY_KEYS) {
             return reply.array(0);
         }
@@ -229,8 +256,8 @@ fn get_keys(args: Args<'_>, with_flags: bool, reply: &mut dyn Reply) {
 
 /// What an ask does to the key that is its word `at`.
 fn key_flags(row: &Row, ask: Args<'_>, at: usize) -> u16 {
-    let Keys::Specs(specs) = row.keys else { return 0 };
-    let flags = specs.iter().find(|s| s.positions(ask.len()).any(|i| i == at)).map_or(0, |s| s.flags);
+    let (Keys::Specs(specs) | Keys::Sought(specs, _)) = row.keys else { return 0 };
+    let flags = specs.iter().find(|s| s.find(ask).contains(&at)).map_or(0, |s| s.flags);
     match flags & KeyFlag::VARIABLE {
         0 => flags,
         // SET alone: it reads the old value if it is told to GET it.

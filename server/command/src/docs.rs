@@ -197,7 +197,10 @@ mod tests {
     fn every_row_keeps_to_the_notation() {
         for row in rows() {
             let arguments = parse(row.docs.arguments).unwrap_or_else(|| panic!("{}: {}", row.name, row.docs.arguments));
-            let specs = if let Keys::Specs(specs) = row.keys { specs.len() } else { usize::from(row.keys_are_told()) };
+            let specs = match row.keys {
+                Keys::Specs(specs) | Keys::Sought(specs, _) => specs.len(),
+                _ => usize::from(row.keys_are_told()),
+            };
             let keys = |a: &Argument<'_>| if let Kind::Key(spec) = a.kind { Some(spec) } else { None };
             let mut told: Vec<usize> = arguments.iter().filter_map(keys).collect();
             for a in &arguments {

@@ -49,11 +49,14 @@ pub enum Keys {
     },
     /// The same facts as COMMAND INFO's key specifications tell them, with what the command does to each key.
     Specs(&'static [KeySpec]),
+    /// The same facts where a count or a word among the ask's words decides. The function finds the keys (one at least), or
+    /// says what is wrong with an ask that has none.
+    Sought(&'static [KeySpec], fn(Args<'_>, &mut Vec<usize>) -> Result<(), Fault>),
     /// Only a look at the words tells.
     Find(fn(Args<'_>, &mut Vec<usize>) -> Result<(), Fault>),
 }
 
-/// One key specification: "begin search" by index, "find keys" by range.
+/// One key specification: "begin search" by index or keyword, "find keys" by range or count.
 /// Source: Redis documentation, "Key specifications".
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct KeySpec {
@@ -64,13 +67,20 @@ pub struct KeySpec {
     /// The last key, counted from the first; negative: counted from the end of the ask.
     pub last: isize,
     pub step: usize,
+    /// Of the words up to the last, the keys are the first half (2), the first third (3), ...; 0: all.
+    pub limit: usize,
+    /// Not empty: keys begin behind this word, which is looked for from `first` on.
+    pub keyword: &'static str,
+    /// The word at `first` says how many keys follow it.
+    pub counted: bool,
     /// Why the flags are what they are, where that needs a word; else empty.
     pub notes: &'static str,
 }
 
 impl KeySpec {
     /// One key, word 1.
-    pub const ONE: KeySpec = KeySpec { flags: 0, first: 1, last: 0, step: 1, notes: "" };
+    pub const ONE: KeySpec =
+        KeySpec { flags: 0, first: 1, last: 0, step: 1, limit: 0, keyword: "", counted: false, notes: "" };
 }
 
 /// What a command does to a key.

@@ -281,9 +281,10 @@ impl Row {
             Keys::Range { first, last, step } => (first, last, step),
             Keys::Specs([spec]) => (spec.first, spec.legacy_last(), spec.step),
             // Redis (populateCommandLegacyRangeSpec): neighbours of step 1 are joined.
-            Keys::Specs(specs) => {
-                let first = specs.iter().map(|s| s.first).min().unwrap_or(0);
-                let last = specs.iter().map(|s| s.legacy_last()).max().unwrap_or(0);
+            Keys::Specs(specs) | Keys::Sought(specs, _) => {
+                let plain = || specs.iter().filter(|s| s.keyword.is_empty() && !s.counted);
+                let Some(first) = plain().map(|s| s.first).min() else { return (0, 0, 0) };
+                let last = plain().map(|s| s.legacy_last()).max().unwrap_or(0);
                 (first, last, 1)
             }
         }
@@ -296,7 +297,33 @@ impl KeySpec {
         if self.last >= 0 { self.first as isize + self.last } else { self.last }
     }
 
-    /// Word indexes of the keys in an ask of `words` words.
+    /// Word indexes of the keys in an ask; none where a count or a keyword is not as it should be.
+    pub fn find(&self, args: Args<'_>) -> Vec<usize> {
+        let words = args.len();
+        if self.counted {
+            let count = args.get(self.first).and_then(base::number::parse_i64).and_then(|n| usize::try_from(n).ok());
+            let from = self.first + 1;
+            return match count.and_then(|n| n.checked_mul(self.step)) {
+                Some(n) if n <= words.saturating_sub(from) => (from..from + n).step_by(self.step.max(1)).collect(),
+                _ => Vec::new(),
+            };
+        }
+        if self.keyword.is_empty() {
+            return self.positions(words).collect();
+        }
+        let Some(first) = (self.first..words).find(|&i| args.is(i, self.keyword)).map(|i| i + 1) else {
+            return Vec::new();
+        };
+        let mut end = words.saturating_sub(if self.last < 0 { self.last.unsigned_abs() - 1 } else { 0 });
+        if self.last >= 0 {
+            end = end.min(first + self.last as usize + 1);
+        } else if self.limit > 1 {
+            end = first + end.saturating_sub(first) / self.limit;
+        }
+        (first..end).step_by(self.step.max(1)).collect()
+    }
+
+    /// Word indexes of the keys in an ask of `words` words, where neither a count nor a keyword tells.
     pub fn positions(&self, words: usize) -> impl Iterator<Item = usize> + use<> {
         let last = self.legacy_last();
         let end =
@@ -315,7 +342,7 @@ pub fn keys_of(row: &Row, args: Args<'_>, keys: &mut Vec<usize>) -> Result<(), F
             keys.extend(KeySpec { first, last, step, ..KeySpec::ONE }.positions(args.len()));
         }
         Keys::Specs(specs) => specs.iter().for_each(|spec| keys.extend(spec.positions(args.len()))),
-        Keys::Find(find) => find(args, keys)?,
+        Keys::Find(find) | Keys::Sought(_, find) => find(args, keys)?,
     }
     Ok(())
 }

@@ -131,6 +131,17 @@ impl Reply for RespWriter<'_> {
         if self.three() { self.head(b'%', n as u64) } else { self.head(b'*', 2 * n as u64) }
     }
 
+    fn pairs(&mut self, n: usize) {
+        self.array(if self.three() { n } else { 2 * n });
+    }
+
+    #[inline]
+    fn pair(&mut self) {
+        if self.three() {
+            self.array(2);
+        }
+    }
+
     fn set(&mut self, n: usize) {
         self.head(if self.three() { b'~' } else { b'*' }, n as u64);
     }
@@ -231,6 +242,8 @@ mod tests {
             (|w| w.array(12345), "*12345|", "*12345|"),
             (|w| w.map(7), "*14|", "%7|"),
             (|w| w.set(2), "*2|", "~2|"),
+            (|w| w.pairs(2), "*4|", "*2|"),
+            (|w| w.pair(), "", "*2|"),
             (|w| w.push(2), "*2|", ">2|"),
             (|w| w.double(1.5), "$3|1.5|", ",1.5|"),
             (|w| w.double(f64::INFINITY), "$3|inf|", ",inf|"),
