@@ -1,89 +1,145 @@
-//! Room: tuning. What a knob is. Touches: the file system, for reading only.
+//! Room: tuning. What a knob is, and what looking at one finds. Touches: nothing.
 
-use std::fs;
-use std::io;
-use std::path::{Path, PathBuf};
+use crate::host::Host;
+use serde::{Deserialize, Serialize};
 
-/// How a knob stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Verdict {
+/// How a knob stands, as far as the host's files tell. Whether an `Off` is worth mending is for the recorded effect to say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
     Good,
-    /// This host does not have it, or hides it: nothing to judge.
+    /// This host does not have it, or hides it.
     Unknown,
-    /// The server runs, but less well.
-    Poor,
-    /// The server does not run.
+    /// Nothing to set: what an operator should know before reading figures or placing shards.
+    Noted,
+    /// Not as recommended.
+    Off,
+    /// The server does not run like this.
     Stops,
 }
 
-impl Verdict {
-    pub fn told(self) -> &'static str {
+/// One file written with one value.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Change {
+    pub path: String,
+    pub new: String,
+}
+
+/// What was found.
+#[derive(Clone, Debug)]
+pub struct Finding {
+    pub standing: Standing,
+    pub current: String,
+    /// What to set on this very host, where that is more exact than the knob's general recommendation.
+    pub wanted: Option<String>,
+    /// The command or the step that sets it; empty when nothing is to be done.
+    pub remedy: String,
+    /// What `apply` would write. Empty: not safe, or not possible, while the host runs.
+    pub changes: Vec<Change>,
+}
+
+impl Finding {
+    fn of(standing: Standing, current: impl Into<String>, remedy: impl Into<String>) -> Finding {
+        Finding { standing, current: current.into(), wanted: None, remedy: remedy.into(), changes: Vec::new() }
+    }
+
+    pub fn good(current: impl Into<String>) -> Finding {
+        Finding::of(Standing::Good, current, "")
+    }
+
+    pub fn unknown(why: impl Into<String>) -> Finding {
+        Finding::of(Standing::Unknown, why, "")
+    }
+
+    pub fn noted(what: impl Into<String>) -> Finding {
+        Finding::of(Standing::Noted, what, "")
+    }
+
+    pub fn off(current: impl Into<String>, remedy: impl Into<String>) -> Finding {
+        Finding::of(Standing::Off, current, remedy)
+    }
+
+    pub fn stops(current: impl Into<String>, remedy: impl Into<String>) -> Finding {
+        Finding::of(Standing::Stops, current, remedy)
+    }
+
+    pub fn wanted(mut self, wanted: impl Into<String>) -> Finding {
+        self.wanted = Some(wanted.into());
+        self
+    }
+
+    pub fn change(mut self, path: impl Into<String>, new: impl Into<String>) -> Finding {
+        self.changes.push(Change { path: path.into(), new: new.into() });
+        self
+    }
+}
+
+/// Who can change it, seen from inside a container.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// Given when the process, or its container, is started.
+    Start,
+    /// One for each network namespace: a container has its own.
+    Network,
+    /// One for the whole host.
+    Host,
+    /// A setting of the server's.
+    Server,
+}
+
+impl Reach {
+    /// What to do about it from inside a container.
+    pub fn in_container(self) -> &'static str {
         match self {
-            Verdict::Good => "good",
-            Verdict::Unknown => "unknown",
-            Verdict::Poor => "poor",
-            Verdict::Stops => "STOPS",
+            Reach::Start => {
+                "given when the container is started (docker run --ulimit, --cpuset-cpus, --memory, --security-opt; in Kubernetes the pod's resources and securityContext)"
+            }
+            Reach::Network => {
+                "of this container's network namespace: docker run --sysctl, or the pod's securityContext.sysctls; with the host's network only the host can change it"
+            }
+            Reach::Host => "only the host can change it",
+            Reach::Server => "a setting of the server: as anywhere",
         }
     }
 }
 
-/// What was found. `remedy` is the command or the step that sets what is recommended; empty when nothing is to be done.
-#[derive(Clone, Debug)]
-pub struct Finding {
-    pub current: String,
-    pub verdict: Verdict,
-    pub remedy: String,
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Group {
+    Kernel,
+    Limits,
+    Cpu,
+    Network,
+    Memory,
+    Storage,
+    Server,
 }
 
-impl Finding {
-    pub fn good(current: impl Into<String>) -> Finding {
-        Finding { current: current.into(), verdict: Verdict::Good, remedy: String::new() }
-    }
-
-    pub fn unknown(why: impl Into<String>) -> Finding {
-        Finding { current: why.into(), verdict: Verdict::Unknown, remedy: String::new() }
-    }
-
-    pub fn of(verdict: Verdict, current: impl Into<String>, remedy: impl Into<String>) -> Finding {
-        Finding { current: current.into(), verdict, remedy: remedy.into() }
+impl Group {
+    pub fn told(self) -> &'static str {
+        match self {
+            Group::Kernel => "kernel",
+            Group::Limits => "limits",
+            Group::Cpu => "cpu",
+            Group::Network => "network",
+            Group::Memory => "memory",
+            Group::Storage => "storage",
+            Group::Server => "server",
+        }
     }
 }
 
-/// One thing about a host that decides how well the server can run.
+/// One thing about a host that may decide how well the server runs.
 pub trait Knob {
+    /// Its short name: what `apply` and `measure` take.
+    fn id(&self) -> &'static str;
     fn name(&self) -> &'static str;
+    fn group(&self) -> Group;
+    fn reach(&self) -> Reach;
     fn recommended(&self) -> &'static str;
-    /// What the knob does to the server, and where that is known from.
+    /// What the knob does to the server, and where that is known from. How much it does is in the table of effects.
     fn why(&self) -> &'static str;
+    /// How to go back by hand; `torc-tune undo` goes back on what `apply` wrote.
+    fn undo(&self) -> &'static str;
     fn look(&self, host: &Host) -> Finding;
-}
-
-/// The host: its files, under a root that tests can lay elsewhere, and whether it gives this process a ring.
-pub struct Host {
-    root: PathBuf,
-    pub try_ring: fn() -> io::Result<()>,
-}
-
-impl Host {
-    pub fn new(root: impl Into<PathBuf>, try_ring: fn() -> io::Result<()>) -> Host {
-        Host { root: root.into(), try_ring }
-    }
-
-    /// The trimmed content of an absolute path; `None` when it cannot be read.
-    pub fn read(&self, path: &str) -> Option<String> {
-        fs::read_to_string(self.at(path)).ok().map(|t| t.trim().to_string())
-    }
-
-    pub fn list(&self, path: &str) -> Vec<String> {
-        let Ok(entries) = fs::read_dir(self.at(path)) else { return Vec::new() };
-        let mut names: Vec<String> = entries.flatten().filter_map(|e| e.file_name().into_string().ok()).collect();
-        names.sort();
-        names
-    }
-
-    fn at(&self, path: &str) -> PathBuf {
-        self.root.join(Path::new(path).strip_prefix("/").unwrap_or(Path::new(path)))
-    }
 }
 
 /// `1.5 GiB`, for people.
@@ -98,55 +154,66 @@ pub fn bytes(count: u64) -> String {
     if unit == 0 { format!("{count} B") } else { format!("{size:.1} {}", UNITS[unit]) }
 }
 
+/// `64G`, `512mb`, `1.5GiB`, a bare number of bytes. A unit is a power of 1024, as the memory that it is cut from.
+pub fn size(text: &str) -> Result<u64, String> {
+    let wrong = || format!("'{text}' is not a size like 64G or 512M");
+    let split = text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len());
+    let number: f64 = text[..split].trim().parse().map_err(|_| wrong())?;
+    let unit = text[split..].to_ascii_lowercase();
+    let shift = match unit.trim_end_matches("ib").trim_end_matches('b') {
+        "" => 0,
+        "k" => 10,
+        "m" => 20,
+        "g" => 30,
+        "t" => 40,
+        _ => return Err(wrong()),
+    };
+    let size = number * (1u64 << shift) as f64;
+    // 2^53: past this a f64 skips bytes; no host has as many.
+    if !(1.0..9e15).contains(&size) { Err(wrong()) } else { Ok(size as u64) }
+}
+
 #[cfg(test)]
 pub mod tests {
     use super::*;
+    use crate::host::tests::Made;
 
-    /// A host made of the given files, in a folder of its own that goes with it.
-    pub struct Made {
-        pub host: Host,
-        root: PathBuf,
-    }
-
-    impl Made {
-        pub fn of(name: &str, files: &[(&str, &str)]) -> Made {
-            let root = std::env::temp_dir().join(format!("torc-tune-{}-{name}", std::process::id()));
-            for (path, content) in files {
-                let path = root.join(path.trim_start_matches('/'));
-                fs::create_dir_all(path.parent().expect("a file is in a folder"))
-                    .expect("the temporary folder is writable");
-                fs::write(path, content).expect("the temporary folder is writable");
-            }
-            Made { host: Host::new(&root, || Ok(())), root }
-        }
-    }
-
-    impl Drop for Made {
-        fn drop(&mut self) {
-            drop(fs::remove_dir_all(&self.root));
-        }
-    }
-
-    /// Files, the verdict, and what the current value mentions.
-    pub type Case<'a> = (&'a [(&'a str, &'a str)], Verdict, &'a str);
+    /// Files, how the knob stands, and what the current value mentions.
+    pub type Case<'a> = (&'a [(&'a str, &'a str)], Standing, &'a str);
 
     /// Checks one knob against made hosts.
     pub fn check(knob: &dyn Knob, cases: &[Case]) {
-        for (number, (files, verdict, mentions)) in cases.iter().enumerate() {
-            let name = format!("{}-{number}", knob.name().replace(['/', ' '], "_"));
-            let made = Made::of(&name, files);
-            let finding = knob.look(&made.host);
-            assert_eq!(finding.verdict, *verdict, "{}: {files:?} gave {finding:?}", knob.name());
-            assert!(finding.current.contains(mentions), "{}: {files:?} gave {finding:?}", knob.name());
-            let needs_remedy = finding.verdict > Verdict::Unknown;
-            assert_eq!(needs_remedy, !finding.remedy.is_empty(), "{}: {finding:?}", knob.name());
+        for (number, (files, standing, mentions)) in cases.iter().enumerate() {
+            let made = Made::of(&format!("{}-{number}", knob.id()), files);
+            check_one(knob, &made.host, *standing, mentions);
         }
+    }
+
+    pub fn check_one(knob: &dyn Knob, host: &Host, standing: Standing, mentions: &str) -> Finding {
+        let finding = knob.look(host);
+        assert_eq!(finding.standing, standing, "{}: {finding:?}", knob.id());
+        assert!(finding.current.contains(mentions), "{}: '{mentions}' in {finding:?}", knob.id());
+        let needs_remedy = matches!(standing, Standing::Off | Standing::Stops);
+        assert_eq!(needs_remedy, !finding.remedy.is_empty(), "{}: {finding:?}", knob.id());
+        assert!(needs_remedy || finding.changes.is_empty(), "{}: {finding:?}", knob.id());
+        finding
     }
 
     #[test]
     fn sizes_are_told() {
         for (count, want) in [(0, "0 B"), (1023, "1023 B"), (1536, "1.5 KiB"), (8 << 20, "8.0 MiB")] {
             assert_eq!(bytes(count), want);
+        }
+    }
+
+    #[test]
+    fn sizes_are_read() {
+        let good = [("64G", 64 << 30), ("512mb", 512 << 20), ("1.5GiB", 3 << 29), ("4096", 4096), ("1k", 1024)];
+        for (text, want) in good {
+            assert_eq!(size(text), Ok(want), "{text}");
+        }
+        for text in ["", "G", "-1G", "64X", "1e99", "0"] {
+            assert!(size(text).is_err(), "{text}");
         }
     }
 }

@@ -1,8 +1,6 @@
-//! Room: tuning. This process's resource limits, which a server started from the same place would have.
+//! Room: tuning. Resource limits as /proc/<pid>/limits shows them. Touches: nothing.
 
-pub const FILE: &str = "/proc/self/limits";
-
-/// The hard limit called `name` in the content of [`FILE`]: `Some(None)` when it is unlimited.
+/// The hard limit called `name`: `Some(None)` when it is unlimited.
 pub fn hard(limits: &str, name: &str) -> Option<Option<u64>> {
     let line = limits.lines().find_map(|l| l.strip_prefix(name))?;
     match line.split_ascii_whitespace().nth(1)? {

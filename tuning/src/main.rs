@@ -1,125 +1,228 @@
-//! Room: tuning. `torc-tune`: whether this host lets the server run well. Touches: /proc and /sys, for reading only.
+//! Room: tuning. `torc-tune`: what this host allows, what could be set, what setting it does, and how to take it back.
 //!
-//! A knob is a file in `knobs/`; the table and the JSON are both made from the list of them.
+//! A knob is a file in `knobs/`; what each was seen to do is in `effects.toml`; tables, JSON, drop-ins and units are made from
+//! these. `measure` makes the records that the table of effects names.
 
+mod advise;
 mod cgroup;
+mod change;
+mod cpus;
+mod direct;
+mod effects;
+mod host;
 mod knob;
 mod knobs;
+mod lab;
 mod limits;
+mod measure;
+mod nic;
+mod options;
+mod report;
 mod ring;
+mod shards;
+mod units;
 
-use clap::{Args, Parser, Subcommand};
-use knob::{Finding, Host, Knob, Verdict};
-use std::fmt::Write;
+use change::{STATE_FILE, Undone};
+use clap::Parser;
+use effects::Effects;
+use host::{Host, Probes};
+use options::{Apply, Check, Options, Place, Sysctl, Systemd, Undo, What};
+use report::{Report, Verdict};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
-/// Looks at what decides how well the server can run on this host. Changes nothing.
-#[derive(Parser)]
-#[command(name = "torc-tune", version)]
-struct Options {
-    #[command(subcommand)]
-    what: What,
-}
+const COULD_NOT: u8 = 1;
+const NEEDS_ROOT: u8 = 5;
+/// sysexits.h, EX_USAGE
+const USAGE: u8 = 64;
 
-#[derive(Subcommand)]
-enum What {
-    /// Shows every knob: how it stands, what is recommended and why
-    Check(Check),
-}
+/// What a verb ends with.
+type Ended = Result<u8, String>;
 
-#[derive(Args)]
-struct Check {
-    /// As a JSON array
-    #[arg(long)]
-    json: bool,
-}
-
-fn main() {
-    let What::Check(check) = Options::parse().what;
-    let host = Host::new("/", ring::try_one);
-    let found: Vec<_> = knobs::all().into_iter().map(|knob| (knob.look(&host), knob)).collect();
-    print!("{}", if check.json { json(&found) } else { text(&found) });
-}
-
-type Found = [(Finding, Box<dyn Knob>)];
-
-fn text(found: &Found) -> String {
-    let mut out = String::new();
-    let names = found.iter().map(|(_, knob)| knob.name().len()).max().unwrap_or(0);
-    let currents = found.iter().map(|(finding, _)| finding.current.len()).max().unwrap_or(0).max("now".len());
-    let mut line = |text: String| writeln!(out, "{}", text.trim_end()).expect("a String takes all text");
-    line(format!("{:names$}  {:8}{:currents$}  recommended", "knob", "", "now"));
-    for (finding, knob) in found {
-        let verdict = finding.verdict.told();
-        line(format!("{:names$}  {verdict:8}{:currents$}  {}", knob.name(), finding.current, knob.recommended()));
-    }
-    for (finding, knob) in found.iter().filter(|(finding, _)| finding.verdict > Verdict::Unknown) {
-        line(format!("\n{}: {}", knob.name(), finding.current));
-        line(wrap(knob.why(), 100));
-        line(format!("  to change it: {}", finding.remedy));
-    }
-    out
-}
-
-fn wrap(text: &str, width: usize) -> String {
-    let mut out = String::from(" ");
-    let mut column = 1;
-    for word in text.split_whitespace() {
-        if column + word.len() >= width {
-            out.push_str("\n ");
-            column = 1;
+fn main() -> ExitCode {
+    let options = match Options::try_parse() {
+        Ok(options) => options,
+        Err(error) => {
+            drop(error.print());
+            return ExitCode::from(if error.use_stderr() { USAGE } else { 0 });
         }
-        out.push(' ');
-        out.push_str(word);
-        column += word.len() + 1;
+    };
+    let ended = match &options.what {
+        What::Check(check) => run_check(&options.root, check),
+        What::Apply(apply) => run_apply(&options.root, apply),
+        What::Undo(undo) => run_undo(&options.root, undo),
+        What::Measure(measure) => measure::run(measure),
+        What::Advise(advise) => advise::run(advise),
+        What::Systemd(systemd) => run_systemd(&options.root, systemd),
+        What::Sysctl(sysctl) => run_sysctl(&options.root, sysctl),
+    };
+    ExitCode::from(ended.unwrap_or_else(|why| {
+        eprintln!("torc-tune: {why}");
+        COULD_NOT
+    }))
+}
+
+fn host_of(root: &Path, place: &Place) -> Result<Host, String> {
+    let probes = if root == Path::new("/") { Probes::REAL } else { Probes::NONE };
+    let mut host = Host::new(root, probes);
+    host.folder = place.dir.clone();
+    host.shards = shards::find(&host, &place.asked())?;
+    Ok(host)
+}
+
+fn report_of(host: &Host) -> Report {
+    report::look(host, &knobs::all(), &Effects::built_in())
+}
+
+fn run_check(root: &Path, check: &Check) -> Ended {
+    let report = report_of(&host_of(root, &check.place)?);
+    print!("{}", if check.json { report::json(&report) } else { report::text(&report, check.all) });
+    Ok(report.exit_code)
+}
+
+fn state_file(root: &Path, given: &Option<PathBuf>) -> PathBuf {
+    given.clone().unwrap_or_else(|| root.join(STATE_FILE.trim_start_matches('/')))
+}
+
+/// Whether writing is allowed; says so politely where not.
+fn may_write(root: &Path, what: &str) -> bool {
+    // Below another root lie ordinary files.
+    if root != Path::new("/") || change::is_root() {
+        return true;
     }
-    out
+    eprintln!(
+        "torc-tune: {what} writes to /proc and /sys, which needs root; nothing was changed. Try: sudo torc-tune …"
+    );
+    false
 }
 
-fn json(found: &Found) -> String {
-    let objects: Vec<String> = found
-        .iter()
-        .map(|(finding, knob)| {
-            format!(
-                "{{\"knob\":{},\"current\":{},\"recommended\":{},\"verdict\":{},\"why\":{},\"remedy\":{}}}",
-                quote(knob.name()),
-                quote(&finding.current),
-                quote(knob.recommended()),
-                quote(&finding.verdict.told().to_lowercase()),
-                quote(knob.why()),
-                quote(&finding.remedy)
-            )
-        })
-        .collect();
-    format!("[{}]\n", objects.join(",\n"))
+fn run_apply(root: &Path, apply: &Apply) -> Ended {
+    let host = host_of(root, &apply.place)?;
+    let report = report_of(&host);
+    if let Some(unknown) = apply.knobs.iter().find(|id| !report.knobs.iter().any(|row| row.knob == **id)) {
+        let known: Vec<&str> = report.knobs.iter().map(|row| row.knob).collect();
+        return Err(format!("'{unknown}' is no knob; knobs are {}", known.join(", ")));
+    }
+    let named = |id: &str| apply.knobs.iter().any(|k| k == id);
+    let mut wanted = Vec::new();
+    for row in &report.knobs {
+        let recommended = matches!(row.verdict, Verdict::Poor | Verdict::Stops);
+        if !(named(row.knob) || (apply.knobs.is_empty() && recommended)) {
+            continue;
+        }
+        if row.changes.is_empty() {
+            match row.verdict {
+                Verdict::Good | Verdict::Noted => println!("{}: {}, nothing to do", row.name, row.current),
+                Verdict::Unknown => println!("{}: {}", row.name, row.current),
+                _ => println!("{}: not while the host runs. By hand: {}", row.name, row.remedy),
+            }
+            continue;
+        }
+        println!("{}: {}", row.name, row.effect_told);
+        if !recommended {
+            println!("  not recommended; taken because it was named");
+        }
+        if let Some(who) = row.in_container {
+            println!("  in this container: {who}");
+        }
+        wanted.extend(row.changes.iter().map(|change| (row.knob, change.clone())));
+    }
+    let steps = change::plan(&host, &wanted)?;
+    for step in &steps {
+        println!("  {}: {} -> {}", step.path, step.old, step.new);
+    }
+    if steps.is_empty() {
+        println!("nothing to change");
+        return Ok(0);
+    }
+    if !apply.yes {
+        println!("nothing was changed: this was a dry run. To do it: --yes");
+        return Ok(0);
+    }
+    if !may_write(root, "apply") {
+        return Ok(NEEDS_ROOT);
+    }
+    let state = state_file(root, &apply.state);
+    change::apply(&host, &state, &steps)?;
+    println!("{} changes made; torc-tune undo --yes takes them back (kept in {})", steps.len(), state.display());
+    Ok(0)
 }
 
-fn quote(text: &str) -> String {
-    let mut out = String::from("\"");
-    for c in text.chars() {
-        match c {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            c if c < ' ' => out += &format!("\\u{:04x}", c as u32),
-            c => out.push(c),
+fn run_undo(root: &Path, undo: &Undo) -> Ended {
+    let host = Host::new(root, Probes::NONE);
+    let state = state_file(root, &undo.state);
+    if undo.yes && !may_write(root, "undo") {
+        return Ok(NEEDS_ROOT);
+    }
+    let done = change::undo(&host, &state, undo.yes)?;
+    let mut ended = 0;
+    for undone in &done {
+        match undone {
+            Undone::Restored(e) => println!("{}: {} -> {}", e.path, e.new, e.old),
+            Undone::AlreadyOld(e) => println!("{}: {} stands there already", e.path, e.old),
+            Undone::Rebooted(e) => println!("{}: the host was started again since; nothing to take back", e.path),
+            Undone::ChangedSince(e, now) => {
+                println!("{}: left at {now}, which somebody set after {}; it was {} before", e.path, e.new, e.old);
+            }
+            Undone::OtherNetwork(e) => {
+                println!("{}: set in another network namespace ({}); undo it there", e.path, e.network);
+                ended = COULD_NOT;
+            }
         }
     }
-    out.push('"');
-    out
+    match (done.is_empty(), undo.yes) {
+        (true, _) => println!("nothing to take back: {} names no change", state.display()),
+        (false, false) => println!("nothing was changed: this was a dry run. To do it: --yes"),
+        (false, true) => {}
+    }
+    Ok(ended)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_knob_is_shown_and_every_poor_one_explained() {
-        let host = knob::tests::Made::of("report", &[("/proc/sys/kernel/osrelease", "5.4.0\n")]);
-        let found: Vec<_> = knobs::all().into_iter().map(|knob| (knob.look(&host.host), knob)).collect();
-        let (text, json) = (text(&found), json(&found));
-        for (_, knob) in &found {
-            assert!(text.contains(knob.name()), "{text}");
-            assert!(json.contains(&quote(knob.name())), "{json}");
+fn run_systemd(root: &Path, systemd: &Systemd) -> Ended {
+    let host = host_of(root, &systemd.place)?;
+    let service = units::Service {
+        torc: systemd.torc.clone(),
+        folder: systemd.config_dir.clone(),
+        cpus: host.shards.cpus.clone(),
+        maxmemory: systemd.memory,
+        user: systemd.user.clone(),
+        maxclients: systemd.maxclients,
+        instances: systemd.instances,
+    };
+    let files = units::files(&service)?;
+    match &systemd.out {
+        None => {
+            for file in &files {
+                println!("# ==== {}\n{}", file.path, file.text);
+            }
         }
-        assert!(text.contains("install a kernel of 6.1") && json.contains("\"verdict\":\"stops\""), "{text}");
+        Some(folder) => {
+            let told = |path: &Path, e: std::io::Error| format!("{}: {e}", path.display());
+            std::fs::create_dir_all(folder).map_err(|e| told(folder, e))?;
+            for file in &files {
+                let path = folder.join(&file.path);
+                std::fs::write(&path, &file.text).map_err(|e| told(&path, e))?;
+                println!("{}", path.display());
+            }
+            let to = &systemd.config_dir;
+            println!(
+                "install: *.service to /etc/systemd/system, *.conf to {to}; then systemctl daemon-reload, enable --now torc"
+            );
+        }
     }
+    Ok(0)
+}
+
+fn run_sysctl(root: &Path, sysctl: &Sysctl) -> Ended {
+    let text = units::sysctl(&report_of(&host_of(root, &sysctl.place)?));
+    match &sysctl.out {
+        None => print!("{text}"),
+        Some(folder) => {
+            let path = folder.join("60-torc.conf");
+            std::fs::create_dir_all(folder).map_err(|e| format!("{}: {e}", folder.display()))?;
+            std::fs::write(&path, text).map_err(|e| format!("{}: {e}", path.display()))?;
+            println!("{}", path.display());
+        }
+    }
+    Ok(0)
 }

@@ -1,35 +1,59 @@
 //! Room: tuning, knob. How the CPUs choose their clock.
 
-use crate::knob::{Finding, Host, Knob, Verdict};
+use crate::host::Host;
+use crate::knob::{Finding, Group, Knob, Reach};
 
 pub struct Governor;
 
-const FOLDER: &str = "/sys/devices/system/cpu";
+const FILE: &str = "cpufreq/scaling_governor";
 
 impl Knob for Governor {
+    fn id(&self) -> &'static str {
+        "governor"
+    }
+
     fn name(&self) -> &'static str {
         "CPU frequency governor"
     }
 
+    fn group(&self) -> Group {
+        Group::Cpu
+    }
+
+    fn reach(&self) -> Reach {
+        Reach::Host
+    }
+
     fn recommended(&self) -> &'static str {
-        "performance"
+        "performance on the shards' cores"
     }
 
     fn why(&self) -> &'static str {
-        "Other governors slow a core down between requests, and the next request waits for it to speed up (cpufreq.rst). Virtual \
-         machines mostly leave the choice to their host and show none."
+        "Other governors slow a core down between requests, and the next request waits for it to speed up \
+         (cpufreq.rst). Virtual machines mostly leave the choice to their host and show none."
+    }
+
+    fn undo(&self) -> &'static str {
+        "cpupower frequency-set -g with the former governor (torc-tune undo)."
     }
 
     fn look(&self, host: &Host) -> Finding {
-        let cpus = host.list(FOLDER);
-        let governors = cpus.iter().filter_map(|cpu| host.read(&format!("{FOLDER}/{cpu}/cpufreq/scaling_governor")));
-        let mut found: Vec<String> = governors.collect();
-        found.sort();
+        let all: Vec<(u32, String)> =
+            host.each_cpu(FILE).into_iter().filter(|(cpu, _)| host.shards.cpus.contains(cpu)).collect();
+        let mut found: Vec<&str> = all.iter().map(|(_, governor)| governor.as_str()).collect();
+        found.sort_unstable();
         found.dedup();
         match found.as_slice() {
             [] => Finding::unknown("not shown on this host"),
-            [one] if one == "performance" => Finding::good(one),
-            _ => Finding::of(Verdict::Poor, found.join(", "), "cpupower frequency-set -g performance"),
+            ["performance"] => Finding::good("performance"),
+            _ => {
+                let mut finding =
+                    Finding::off(found.join(", "), "cpupower frequency-set -g performance").wanted("performance");
+                for (cpu, _) in all.iter().filter(|(_, governor)| governor != "performance") {
+                    finding = finding.change(format!("/sys/devices/system/cpu/cpu{cpu}/{FILE}"), "performance");
+                }
+                finding
+            }
         }
     }
 }
@@ -37,18 +61,20 @@ impl Knob for Governor {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::knob::Standing;
     use crate::knob::tests::check;
 
     #[test]
-    fn all_cores_are_looked_at() {
+    fn all_cores_of_shards_are_looked_at() {
+        const ONLINE: (&str, &str) = ("/sys/devices/system/cpu/online", "0-1\n");
         const CPU0: &str = "/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor";
         const CPU1: &str = "/sys/devices/system/cpu/cpu1/cpufreq/scaling_governor";
         check(
             &Governor,
             &[
-                (&[(CPU0, "performance\n"), (CPU1, "performance\n")], Verdict::Good, "performance"),
-                (&[(CPU0, "performance\n"), (CPU1, "powersave\n")], Verdict::Poor, "performance, powersave"),
-                (&[("/sys/devices/system/cpu/online", "0-1\n")], Verdict::Unknown, "not shown"),
+                (&[ONLINE, (CPU0, "performance\n"), (CPU1, "performance\n")], Standing::Good, "performance"),
+                (&[ONLINE, (CPU0, "performance\n"), (CPU1, "powersave\n")], Standing::Off, "performance, powersave"),
+                (&[ONLINE], Standing::Unknown, "not shown"),
             ],
         );
     }

@@ -1,14 +1,27 @@
 //! Room: tuning, knob. Transparent huge pages.
 
-use crate::knob::{Finding, Host, Knob, Verdict};
-
+use crate::host::Host;
+use crate::host::chosen;
+use crate::knob::{Finding, Group, Knob, Reach};
 pub struct HugePages;
 
 const FILE: &str = "/sys/kernel/mm/transparent_hugepage/enabled";
 
 impl Knob for HugePages {
+    fn id(&self) -> &'static str {
+        "thp"
+    }
+
     fn name(&self) -> &'static str {
         "transparent huge pages"
+    }
+
+    fn group(&self) -> Group {
+        Group::Memory
+    }
+
+    fn reach(&self) -> Reach {
+        Reach::Host
     }
 
     fn recommended(&self) -> &'static str {
@@ -16,18 +29,22 @@ impl Knob for HugePages {
     }
 
     fn why(&self) -> &'static str {
-        "With always, the kernel may stop a thread to find and clear 2 MiB at a page fault, and keeps whole huge pages for a few \
-         bytes (transhuge.rst). The server does not fork, so Redis's copying of huge pages after a fork does not arise here; \
-         what is left is memory and now and then a late answer."
+        "With always, the kernel may stop a thread to find and clear 2 MiB at a page fault, and keeps whole huge \
+         pages for a few bytes; on the other side fewer pages are looked up in the TLB (transhuge.rst). The \
+         server does not fork, so Redis's copying of huge pages after a fork does not arise here."
+    }
+
+    fn undo(&self) -> &'static str {
+        "Write the former word to the file (torc-tune undo); processes keep the pages they have."
     }
 
     fn look(&self, host: &Host) -> Finding {
         let Some(text) = host.read(FILE) else { return Finding::unknown(format!("{FILE} cannot be read")) };
-        // The chosen word stands in brackets.
-        let chosen = text.split(['[', ']']).nth(1).unwrap_or("").to_string();
-        match chosen.as_str() {
-            "madvise" | "never" => Finding::good(chosen),
-            "always" => Finding::of(Verdict::Poor, chosen, format!("echo madvise > {FILE}")),
+        match chosen(&text) {
+            Some(word @ ("madvise" | "never")) => Finding::good(word),
+            Some("always") => {
+                Finding::off("always", format!("echo madvise > {FILE}")).wanted("madvise").change(FILE, "madvise")
+            }
             _ => Finding::unknown(text),
         }
     }
@@ -36,6 +53,7 @@ impl Knob for HugePages {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::knob::Standing;
     use crate::knob::tests::check;
 
     #[test]
@@ -43,11 +61,11 @@ mod tests {
         check(
             &HugePages,
             &[
-                (&[(FILE, "always [madvise] never\n")], Verdict::Good, "madvise"),
-                (&[(FILE, "always madvise [never]\n")], Verdict::Good, "never"),
-                (&[(FILE, "[always] madvise never\n")], Verdict::Poor, "always"),
-                (&[(FILE, "strange\n")], Verdict::Unknown, "strange"),
-                (&[], Verdict::Unknown, "cannot be read"),
+                (&[(FILE, "always [madvise] never\n")], Standing::Good, "madvise"),
+                (&[(FILE, "always madvise [never]\n")], Standing::Good, "never"),
+                (&[(FILE, "[always] madvise never\n")], Standing::Off, "always"),
+                (&[(FILE, "odd\n")], Standing::Unknown, "odd"),
+                (&[], Standing::Unknown, "cannot be read"),
             ],
         );
     }

@@ -1,48 +1,60 @@
 //! Room: tuning, knob. Whether io_uring may be used.
 
-use crate::knob::{Finding, Host, Knob, Verdict};
+use crate::host::Host;
+use crate::knob::{Finding, Group, Knob, Reach};
 use std::io;
-
 pub struct IoUring;
 
 const FILE: &str = "/proc/sys/kernel/io_uring_disabled";
 const GROUP: &str = "/proc/sys/kernel/io_uring_group";
 
 impl Knob for IoUring {
+    fn id(&self) -> &'static str {
+        "io-uring"
+    }
+
     fn name(&self) -> &'static str {
         "kernel.io_uring_disabled"
     }
 
+    fn group(&self) -> Group {
+        Group::Kernel
+    }
+
+    fn reach(&self) -> Reach {
+        Reach::Host
+    }
+
     fn recommended(&self) -> &'static str {
-        "0, and a ring for the asking"
+        "0, or the server's group in kernel.io_uring_group"
     }
 
     fn why(&self) -> &'static str {
-        "All of the server's input and output goes through io_uring. 1 allows it to CAP_SYS_ADMIN and to members of \
-         kernel.io_uring_group, 2 to nobody (the kernel's admin-guide/sysctl/kernel.rst). A container's seccomp profile can \
-         forbid it besides, which no file shows, so a ring is asked for here and given back at once."
+        "All of the server's input and output goes through io_uring. 1 keeps it for CAP_SYS_ADMIN and the members \
+         of kernel.io_uring_group, 2 from everybody (the kernel's admin-guide/sysctl/kernel.rst). Hosts set it to \
+         close an attack surface: with 1 and a group for the server that stays closed to all others."
+    }
+
+    fn undo(&self) -> &'static str {
+        "sysctl -w kernel.io_uring_disabled=1 (or 2), and take the file out of /etc/sysctl.d."
     }
 
     fn look(&self, host: &Host) -> Finding {
         // The switch came with Linux 6.6.
         let switch = host.read(FILE).unwrap_or_else(|| "no such switch".into());
-        let sysctl = "sysctl -w kernel.io_uring_disabled=0";
-        match ((host.try_ring)(), switch.as_str()) {
-            (Ok(()), "1") => {
+        let sysctl = "sysctl -w kernel.io_uring_disabled=0, or 1 with kernel.io_uring_group set to the server's group";
+        match (switch.as_str(), (host.probes.ring)()) {
+            ("1", Ok(_)) => {
                 let group = host.read(GROUP).unwrap_or_else(|| "-1".into());
-                let current = format!("1, group {group}; this user gets a ring");
-                Finding::of(Verdict::Poor, current, format!("{sysctl}, or run the server as this user"))
+                Finding::noted(format!("1, group {group}; this user gets a ring: run the server as this user"))
             }
-            (Ok(()), _) => Finding::good(switch),
-            (Err(error), "1" | "2") => Finding::of(Verdict::Stops, format!("{switch}: {error}"), sysctl),
-            (Err(error), _) if error.kind() == io::ErrorKind::Unsupported => {
-                Finding::of(Verdict::Stops, error.to_string(), "a kernel built with CONFIG_IO_URING")
+            ("1" | "2", Err(_)) => Finding::stops(switch, sysctl).wanted("0").change(FILE, "0"),
+            // Already running rings outlive the switch; none can be made.
+            ("2", Ok(_)) => Finding::stops(switch, sysctl).wanted("0").change(FILE, "0"),
+            (_, Err(error)) if error.kind() == io::ErrorKind::Unsupported => {
+                Finding::stops(error.to_string(), "a kernel built with CONFIG_IO_URING")
             }
-            (Err(error), _) => Finding::of(
-                Verdict::Stops,
-                format!("{switch}, and yet: {error}"),
-                "a seccomp profile that allows io_uring_setup, io_uring_enter and io_uring_register",
-            ),
+            (_, _) => Finding::good(switch),
         }
     }
 }
@@ -50,32 +62,38 @@ impl Knob for IoUring {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::knob::tests::{Made, check};
+    use crate::host::tests::Made;
+    use crate::knob::Standing;
+    use crate::knob::tests::{check, check_one};
 
     #[test]
     fn the_switch_is_judged() {
         check(
             &IoUring,
             &[
-                (&[(FILE, "0\n")], Verdict::Good, "0"),
-                (&[(FILE, "1\n"), (GROUP, "990\n")], Verdict::Poor, "group 990"),
-                (&[], Verdict::Good, "no such switch"),
+                (&[(FILE, "0\n")], Standing::Good, "0"),
+                (&[(FILE, "1\n"), (GROUP, "990\n")], Standing::Noted, "group 990"),
+                (&[(FILE, "2\n")], Standing::Stops, "2"),
+                (&[], Standing::Good, "no such switch"),
             ],
         );
     }
 
     #[test]
-    fn a_ring_refused_is_told_apart() {
-        let cases = [("2\n", true, "sysctl"), ("0\n", true, "seccomp"), ("0\n", false, "CONFIG_IO_URING")];
-        for (number, (switch, refused, remedy)) in cases.into_iter().enumerate() {
+    fn a_ring_refused_by_the_switch_is_told_apart() {
+        let cases = [
+            ("2\n", libc::EPERM, Standing::Stops, "2"),
+            ("1\n", libc::EPERM, Standing::Stops, "1"),
+            ("0\n", libc::EPERM, Standing::Good, "0"),
+            ("0\n", libc::ENOSYS, Standing::Stops, ""),
+        ];
+        for (number, (switch, code, standing, mentions)) in cases.into_iter().enumerate() {
             let mut made = Made::of(&format!("ring-{number}"), &[(FILE, switch)]);
-            made.host.try_ring = match refused {
-                true => || Err(io::Error::from_raw_os_error(libc::EPERM)),
-                false => || Err(io::Error::from_raw_os_error(libc::ENOSYS)),
+            made.host.probes.ring = match code {
+                libc::EPERM => || Err(io::Error::from_raw_os_error(libc::EPERM)),
+                _ => || Err(io::Error::from_raw_os_error(libc::ENOSYS)),
             };
-            let finding = IoUring.look(&made.host);
-            assert_eq!(finding.verdict, Verdict::Stops);
-            assert!(finding.remedy.contains(remedy), "{finding:?}");
+            check_one(&IoUring, &made.host, standing, mentions);
         }
     }
 }

@@ -1,35 +1,58 @@
 //! Room: tuning, knob. The limit "Max open files".
 
-use crate::knob::{Finding, Host, Knob, Verdict};
+use crate::host::Host;
+use crate::knob::{Finding, Group, Knob, Reach};
 use crate::limits;
-
 pub struct Nofile;
 
+/// maxclients is 10,000 unless set; the server keeps some files for itself besides.
+const ENOUGH: u64 = 10_064;
+/// Below this not even the server's own files fit (proved in tests/requirements.rs).
+const LEAST: u64 = 32;
+
 impl Knob for Nofile {
+    fn id(&self) -> &'static str {
+        "nofile"
+    }
+
     fn name(&self) -> &'static str {
         "open files (ulimit -n)"
     }
 
+    fn group(&self) -> Group {
+        Group::Limits
+    }
+
+    fn reach(&self) -> Reach {
+        Reach::Start
+    }
+
     fn recommended(&self) -> &'static str {
-        "65536 or more"
+        "clients and 64 more, at least"
     }
 
     fn why(&self) -> &'static str {
-        "Each connection is an open file; 10,000 clients need as many and a few hundred more. The server raises its soft limit \
-         to the hard one by itself, so the hard one counts."
+        "Each connection is an open file. The server raises its soft limit to the hard one by itself, so the hard \
+         one counts. With fewer than maxclients (10,000) needs it lowers maxclients and says so; where not even \
+         one client fits it does not start."
+    }
+
+    fn undo(&self) -> &'static str {
+        "Take the line out of the unit or limits.conf and start the server again."
     }
 
     fn look(&self, host: &Host) -> Finding {
-        const ENOUGH: u64 = 65_536;
-        let Some(limits) = host.read(limits::FILE) else {
-            return Finding::unknown(format!("{} cannot be read", limits::FILE));
-        };
-        let remedy = "LimitNOFILE=65536 in the systemd unit, or a line in /etc/security/limits.conf";
+        let file = host.process_file("limits");
+        let Some(limits) = host.read(&file) else { return Finding::unknown(format!("{file} cannot be read")) };
+        let remedy = "LimitNOFILE=65536 in the systemd unit, a line in /etc/security/limits.conf, or docker run --ulimit nofile=65536";
         match limits::hard(&limits, "Max open files") {
-            None => Finding::unknown("not among this process's limits"),
+            None => Finding::unknown("not among the limits"),
             Some(None) => Finding::good("unlimited"),
             Some(Some(count)) if count >= ENOUGH => Finding::good(count.to_string()),
-            Some(Some(count)) => Finding::of(Verdict::Poor, count.to_string(), remedy),
+            Some(Some(count)) if count < LEAST => Finding::stops(count.to_string(), remedy).wanted("65536"),
+            Some(Some(count)) => {
+                Finding::off(format!("{count}: maxclients is cut below 10,000"), remedy).wanted("65536")
+            }
         }
     }
 }
@@ -37,33 +60,40 @@ impl Knob for Nofile {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::knob::Standing;
     use crate::knob::tests::check;
-    use crate::limits::FILE;
 
     #[test]
     fn the_hard_limit_is_judged() {
+        const FILE: &str = "/proc/self/limits";
         check(
             &Nofile,
             &[
                 (
                     &[(
                         FILE,
-                        "Limit  Soft Limit  Hard Limit  Units\nMax open files            1024                 1048576              files\n",
+                        "Limit  Soft  Hard  Units\nMax open files            1024                 1048576              files\n",
                     )],
-                    Verdict::Good,
+                    Standing::Good,
                     "1048576",
                 ),
                 (
                     &[(FILE, "Max open files            1024                 4096                 files\n")],
-                    Verdict::Poor,
+                    Standing::Off,
                     "4096",
                 ),
                 (
+                    &[(FILE, "Max open files            16                   16                   files\n")],
+                    Standing::Stops,
+                    "16",
+                ),
+                (
                     &[(FILE, "Max open files            1024                 unlimited            files\n")],
-                    Verdict::Good,
+                    Standing::Good,
                     "unlimited",
                 ),
-                (&[(FILE, "Max open files            1024\n")], Verdict::Unknown, ""),
+                (&[(FILE, "Max open files            1024\n")], Standing::Unknown, ""),
+                (&[], Standing::Unknown, "cannot be read"),
             ],
         );
     }

@@ -1,0 +1,160 @@
+//! Room: tuning. The table of recorded effects: what each knob was seen to do, and where that is written down. Touches: nothing.
+
+use serde::{Deserialize, Serialize};
+
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Effect {
+    /// The server does not start, or gives less, without it. `proof` is a test in tuning/tests/requirements.rs.
+    Required { effect: String, proof: String },
+    /// Seen to matter. `record` is below benches/record/.
+    Measured { host: String, record: String, effect: String },
+    /// Measured, and no difference beyond the spread.
+    NoneSeen { host: String, record: String, effect: String },
+    /// `why` says what it would take.
+    NotMeasured { why: String },
+    /// Nothing to set.
+    Fact { what: String },
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub struct Row {
+    pub knob: String,
+    #[serde(flatten)]
+    pub effect: Effect,
+}
+
+#[derive(Deserialize)]
+struct Table {
+    effect: Vec<Row>,
+}
+
+pub struct Effects(Vec<Row>);
+
+impl Effects {
+    /// The table that this program was built with.
+    pub fn built_in() -> Effects {
+        Effects::parse(include_str!("effects.toml")).expect("effects.toml is read by a test of this file")
+    }
+
+    pub fn parse(text: &str) -> Result<Effects, String> {
+        toml::from_str::<Table>(text).map(|table| Effects(table.effect)).map_err(|e| format!("effects.toml: {e}"))
+    }
+
+    /// The row for a knob on this kind of host (`vm-2vcpu`): one of the same sort, virtual or not, before all others, since what
+    /// a knob of the CPU or the card does there says little about the other sort.
+    pub fn of(&self, knob: &str, host_kind: &str) -> Effect {
+        let rows: Vec<&Effect> = self.0.iter().filter(|row| row.knob == knob).map(|row| &row.effect).collect();
+        let here = rows.iter().find(|e| e.recorded_on().is_some_and(|host| same_sort(host, host_kind)));
+        match here.or(rows.first()) {
+            Some(effect) => (*effect).clone(),
+            None => Effect::NotMeasured { why: "no row in effects.toml".into() },
+        }
+    }
+
+    #[cfg(test)]
+    fn rows(&self) -> &[Row] {
+        &self.0
+    }
+}
+
+impl Effect {
+    fn recorded_on(&self) -> Option<&str> {
+        match self {
+            Effect::Measured { host, .. } | Effect::NoneSeen { host, .. } => Some(host),
+            _ => None,
+        }
+    }
+
+    /// Whether it makes a recommendation on a host of this kind.
+    pub fn recommends(&self, host_kind: &str) -> bool {
+        match self {
+            Effect::Required { .. } => true,
+            Effect::Measured { host, .. } => same_sort(host, host_kind),
+            _ => false,
+        }
+    }
+
+    /// For people: the effect and where it is recorded.
+    pub fn told(&self, host_kind: &str) -> String {
+        let elsewhere = |host: &str| match same_sort(host, host_kind) {
+            true => String::new(),
+            false => format!(" (measured on {host}, not on a host like this one)"),
+        };
+        match self {
+            Effect::Required { effect, proof } => format!("{effect} (tuning/tests/requirements.rs, {proof})"),
+            Effect::Measured { host, record, effect } => {
+                format!("{effect} (benches/record/{record}){}", elsewhere(host))
+            }
+            Effect::NoneSeen { host, record, effect } => {
+                format!("none seen: {effect} (benches/record/{record}){}", elsewhere(host))
+            }
+            Effect::NotMeasured { why } => format!("not recorded: {why}"),
+            Effect::Fact { what } => what.clone(),
+        }
+    }
+}
+
+/// `vm-2vcpu` and `vm-16vcpu` are of one sort.
+fn same_sort(a: &str, b: &str) -> bool {
+    let sort = |kind: &str| kind.split('-').next().unwrap_or("").to_string();
+    sort(a) == sort(b)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+
+    #[test]
+    fn every_knob_has_a_row_and_every_row_what_it_names() {
+        let effects = Effects::built_in();
+        let ids: Vec<&str> = crate::knobs::all().iter().map(|knob| knob.id()).collect();
+        for id in &ids {
+            assert!(effects.rows().iter().any(|row| row.knob == *id), "{id} has no row");
+        }
+        let project = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace");
+        let proofs = std::fs::read_to_string(project.join("tuning/tests/requirements.rs")).expect("the proofs");
+        for row in effects.rows() {
+            assert!(ids.contains(&row.knob.as_str()), "{} is no knob", row.knob);
+            match &row.effect {
+                Effect::Required { proof, .. } => assert!(proofs.contains(&format!("fn {proof}()")), "{proof}"),
+                Effect::Measured { host, record, .. } | Effect::NoneSeen { host, record, .. } => {
+                    assert!(record.starts_with(host.as_str()), "{record} is not of {host}");
+                    assert!(project.join("benches/record").join(record).is_file(), "{record} is not there");
+                }
+                Effect::NotMeasured { .. } | Effect::Fact { .. } => {}
+            }
+        }
+    }
+
+    #[test]
+    fn a_record_counts_on_hosts_of_its_sort() {
+        const ROWS: &str = "
+            [[effect]]
+            knob = 'x'
+            kind = 'measured'
+            host = 'metal-32cpu'
+            record = 'metal-32cpu/a.md'
+            effect = '1.5 x'
+            [[effect]]
+            knob = 'x'
+            kind = 'none-seen'
+            host = 'vm-2vcpu'
+            record = 'vm-2vcpu/a.md'
+            effect = '1.00 x'
+        ";
+        let effects = Effects::parse(ROWS).expect("sound rows");
+        let cases = [
+            ("x", "metal-8cpu", true, "1.5 x"),
+            ("x", "vm-4vcpu", false, "none seen"),
+            ("y", "vm-4vcpu", false, "no row"),
+        ];
+        for (knob, kind, recommends, mentions) in cases {
+            let effect = effects.of(knob, kind);
+            assert_eq!(effect.recommends(kind), recommends, "{effect:?}");
+            assert!(effect.told(kind).contains(mentions), "{effect:?}");
+        }
+        assert!(Effects::parse("[[effect]]\nknob = 'x'\nkind = 'guessed'").is_err());
+    }
+}
