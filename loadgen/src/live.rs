@@ -120,7 +120,9 @@ fn draw(view: View, cell: &LiveCell, head: &[String], stop: &AtomicBool) {
         }
         let is_news = last != Some((live.number, size)) && live.number > 0;
         match view {
-            View::Screen if is_news && !IS_LEFT.load(Ordering::SeqCst) => emit(&painted(&frame(&live, &history, head, size), is_coloured)),
+            View::Screen if is_news && !IS_LEFT.load(Ordering::SeqCst) => {
+                emit(&painted(&frame(&live, &history, head, size), is_coloured))
+            }
             View::Line if is_news => {
                 let mut out = Vec::new();
                 let text = line(&live, usize::from(size.0.saturating_sub(1)));
@@ -428,15 +430,13 @@ fn frame(live: &Live, history: &History, head: &[String], size: (u16, u16)) -> V
     }
     row.push((Dim, format!("   {} in all", grouped(live.answers))));
     rows.push(row);
-    let spark = |course: &Course, tone: Tone| {
-        vec![(Plain, " ".repeat(8)), (tone, course.sparkline(width.saturating_sub(10)))]
-    };
+    let spark =
+        |course: &Course, tone: Tone| vec![(Plain, " ".repeat(8)), (tone, course.sparkline(width.saturating_sub(10)))];
     rows.push(spark(&history.rates, Rate));
     rows.push(vec![(Dim, format!("{:8}highest {}", "", Unit::PerSecond.plain(highest(&history.rates.values))))]);
     rows.push(vec![]);
-    let columns = |name: &str, cells: [&str; 5]| {
-        cells.iter().fold(format!("{name:8}"), |row, cell| format!("{row}{cell:>10}"))
-    };
+    let columns =
+        |name: &str, cells: [&str; 5]| cells.iter().fold(format!("{name:8}"), |row, cell| format!("{row}{cell:>10}"));
     rows.push(vec![(Dim, columns("latency", ["p50", "p90", "p99", "p99.9", "max"]))]);
     let times_of = |all: [u64; 5]| all.map(time);
     let now = times_of([live.p50_ns, live.p90_ns, live.p99_ns, live.p999_ns, live.max_ns]);
@@ -448,7 +448,10 @@ fn frame(live: &Live, history: &History, head: &[String], size: (u16, u16)) -> V
     let top = highest(&history.p99s.values);
     rows.push(vec![(Dim, format!("{:8}p99, highest {}", "", time(top as u64)))]);
     rows.push(vec![]);
-    let mut row = vec![(Dim, "errors".into()), (if live.errors > 0 { Bad } else { Good }, format!("{:>12}", grouped(live.errors)))];
+    let mut row = vec![
+        (Dim, "errors".into()),
+        (if live.errors > 0 { Bad } else { Good }, format!("{:>12}", grouped(live.errors))),
+    ];
     if worst.late_ns > 0 {
         row.push((Dim, "   asked late by ".into()));
         row.push((Plain, time(live.late_max_ns)));

@@ -90,8 +90,6 @@
         lines.forEach((line, index) => {
           if (off.has(`l${index}`) || line.x.length === 0) return;
           const i = nearest(line.x, pointed);
-          // A line that ends elsewhere has nothing to say here.
-          if (Math.abs(line.x[i] - pointed) > 0.06 && line.x.length > 1) return;
           shown.push({ line, i, away: Math.abs(line.x[i] - pointed) });
         });
         if (shown.length === 0) return;
@@ -104,6 +102,9 @@
         head.textContent = near.line.h[near.i];
         tip.append(head);
         for (const { line, i } of shown) {
+          // A line that ends elsewhere has nothing to say here.
+          const ends = pointed < line.x[0] - 0.02 || pointed > line.x[line.x.length - 1] + 0.02;
+          if (ends && line !== near.line) continue;
           const cy = top + (1 - line.y[scale][i]) * height;
           group.append(make("circle", { class: `spot ${line.c}`, cx: left + line.x[i] * width, cy, r: 4 }));
           const row = document.createElement("div");
