@@ -228,7 +228,7 @@ impl<'a> Lab<'a> {
             Some(cpus) => Some(Quota::of(server.pid(), cpus)?),
             None => None,
         };
-        let mut ran = |plan: &Load| -> Result<(load::Figures, f64), String> {
+        let run = |plan: &Load, commands: &mut Vec<String>| -> Result<(load::Figures, f64), String> {
             let before = server.cpu_s()?;
             let found = load::run(&self.tools.load, plan)?;
             let cpu_s = server.cpu_s()? - before;
@@ -241,24 +241,24 @@ impl<'a> Lab<'a> {
         for work in self.experiment.work {
             match work {
                 Work::Saturate => {
-                    let (found, cpu_s) = ran(&plan)?;
+                    let (found, cpu_s) = run(&plan, &mut commands)?;
                     sample.add(OPS_PER_CPU_S, found.answers / cpu_s.max(0.01));
                     sample.add(OPS_PER_S, found.per_s);
                 }
                 Work::HalfLoad => {
-                    let (found, _) = ran(&Load { rate, ..plan.clone() })?;
+                    let (found, _) = run(&Load { rate, ..plan.clone() }, &mut commands)?;
                     sample.add(HALF_P50, found.p50_us);
                     sample.add(HALF_P99, found.p99_us);
                     sample.add(HALF_P999, found.p999_us);
                 }
                 Work::OneClient => {
-                    let (found, cpu_s) = ran(&Load { connections: 1, ..plan.clone() })?;
+                    let (found, cpu_s) = run(&Load { connections: 1, ..plan.clone() }, &mut commands)?;
                     sample.add(IDLE_P50, found.p50_us);
                     sample.add(IDLE_P99, found.p99_us);
                     sample.add(IDLE_CPU, cpu_s / self.measure.seconds * 100.0);
                 }
                 Work::Large => {
-                    let (found, _) = ran(&plan)?;
+                    let (found, _) = run(&plan, &mut commands)?;
                     sample.add(LARGE_PER_S, found.per_s);
                     sample.add(LARGE_P99, found.p99_us);
                 }

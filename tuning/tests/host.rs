@@ -36,8 +36,7 @@ fn exit_codes_are_those_that_the_help_tells() {
     const FINE: (&str, &str) = ("/proc/sys/kernel/osrelease", "6.1.0\n");
     const OLD: (&str, &str) = ("/proc/sys/kernel/osrelease", "5.10.0\n");
     const FEW: (&str, &str) = ("/proc/self/limits", "Max open files  1024  4096  files\n");
-    let hosts =
-        [("fine", vec![FINE], 0), ("poor", vec![FINE, FEW], 3), ("stops", vec![OLD, FEW], 4)];
+    let hosts = [("fine", vec![FINE], 0), ("poor", vec![FINE, FEW], 3), ("stops", vec![OLD, FEW], 4)];
     for (name, files, code) in hosts {
         let folder = Folder::of(name, &files);
         let done = run(&["--root", &folder.path(""), "check", "--cpus", "0"]);
@@ -69,7 +68,8 @@ fn what_is_wrong_in_a_namespace_is_reported() {
         wrong.path("clock")
     );
     let Some(done) = in_namespaces(&script) else { return };
-    let report: Value = serde_json::from_str(&out(&done)).unwrap_or_else(|e| panic!("{e}: {}{}", out(&done), err(&done)));
+    let report: Value =
+        serde_json::from_str(&out(&done)).unwrap_or_else(|e| panic!("{e}: {}{}", out(&done), err(&done)));
     for (id, current, verdicts) in [
         ("somaxconn", "64", &["poor", "unproven"][..]),
         ("io-uring", "2", &["stops"]),
@@ -149,7 +149,8 @@ fn without_root_nothing_is_changed_and_the_way_is_told() {
 
 #[test]
 fn units_and_drop_ins_are_written_where_asked() {
-    let folder = Folder::of("units", &[("/sys/devices/system/cpu/online", "0-3\n"), ("/proc/sys/vm/overcommit_memory", "2\n")]);
+    let folder =
+        Folder::of("units", &[("/sys/devices/system/cpu/online", "0-3\n"), ("/proc/sys/vm/overcommit_memory", "2\n")]);
     let (root, to) = (folder.path(""), folder.path("made"));
     let done = run(&["--root", &root, "systemd", "--instances", "2", "--memory", "8G", "--out", &to]);
     assert!(done.status.success(), "{}", err(&done));

@@ -16,7 +16,19 @@ fn lab(arguments: &[&str]) -> std::process::Output {
 #[test]
 fn a_measurement_writes_its_record() {
     let folder = Folder::of("records", &[]);
-    let done = lab(&["measure", "idle-spin", "--rounds", "1", "--seconds", "0.2", "--anyway", "--host", "vm-test", "--records", &folder.path("")]);
+    let done = lab(&[
+        "measure",
+        "idle-spin",
+        "--rounds",
+        "1",
+        "--seconds",
+        "0.2",
+        "--anyway",
+        "--host",
+        "vm-test",
+        "--records",
+        &folder.path(""),
+    ]);
     assert!(done.status.success(), "{}{}", out(&done), err(&done));
     let text = out(&done);
     assert!(text.contains("round trip of one client, p50") && text.contains("knob = \"idle-spin\""), "{text}");
@@ -35,7 +47,9 @@ fn a_measurement_writes_its_record() {
 
 #[test]
 fn what_cannot_be_measured_is_told() {
-    for (arguments, mentions) in [(&["measure", "nonsense"][..], "cannot be measured"), (&["measure", "numa"], "two nodes")] {
+    for (arguments, mentions) in
+        [(&["measure", "nonsense"][..], "cannot be measured"), (&["measure", "numa"], "two nodes")]
+    {
         let done = lab(arguments);
         assert_eq!(done.status.code(), Some(1));
         assert!(err(&done).contains(mentions), "{}", err(&done));
@@ -46,7 +60,8 @@ fn what_cannot_be_measured_is_told() {
 
 #[test]
 fn advice_comes_with_its_measurements_and_its_model() {
-    let done = lab(&["advise", "--seconds", "0.2", "--memory", "1G", "--clients", "1000", "--target", "rate=1", "--json"]);
+    let done =
+        lab(&["advise", "--seconds", "0.2", "--memory", "1G", "--clients", "1000", "--target", "rate=1", "--json"]);
     assert!(done.status.success(), "{}{}", out(&done), err(&done));
     let advice: Value = serde_json::from_str(&out(&done)).expect("valid JSON");
     assert_eq!(advice["shards"], 1, "one a second is no work: {advice}");
