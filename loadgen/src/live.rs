@@ -77,13 +77,14 @@ impl Screen {
         }
         if view == View::Screen {
             leave_on_signals();
+            IS_LEFT.store(false, Ordering::SeqCst);
             emit(&entering());
         }
         let seen = stop.clone();
         let thread = std::thread::Builder::new().name("live".into()).spawn(move || draw(view, &cell, &head, &seen));
         // Without a thread there is no view, and the run goes on all the same.
         let thread = thread.ok();
-        if thread.is_none() && view == View::Screen {
+        if thread.is_none() && view == View::Screen && !IS_LEFT.swap(true, Ordering::SeqCst) {
             emit(&leaving());
         }
         Screen { stop, thread }
@@ -147,7 +148,8 @@ fn draw(view: View, cell: &LiveCell, head: &[String], stop: &AtomicBool) {
         std::thread::park_timeout(LOOK);
     }
     match view {
-        View::Screen => emit(&leaving()),
+        // Leaving twice would put the cursor back over what was printed since.
+        View::Screen if !IS_LEFT.swap(true, Ordering::SeqCst) => emit(&leaving()),
         View::Line if has_drawn => emit(b"\n"),
         _ => {}
     }
@@ -198,7 +200,9 @@ fn leave_on_signals() {
     }
     let before = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
-        emit(&leaving());
+        if !IS_LEFT.swap(true, Ordering::SeqCst) {
+            emit(&leaving());
+        }
         before(panic);
     }));
     for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGQUIT, libc::SIGTSTP] {
@@ -218,21 +222,25 @@ fn leave_on_signals() {
     }
 }
 
-/// Between leaving the screen for a signal and its end, this process draws nothing more.
-static IS_LEFT: AtomicBool = AtomicBool::new(false);
+/// Whether the screen is not ours: before the first and after each, and once a signal or a panic has ended it.
+static IS_LEFT: AtomicBool = AtomicBool::new(true);
 
 extern "C" fn on_signal(signal: libc::c_int) {
     let Some((leave, enter)) = ON_SIGNAL.get() else { return };
-    IS_LEFT.store(true, Ordering::SeqCst);
+    let was_left = IS_LEFT.swap(true, Ordering::SeqCst);
     // SAFETY: write, signal, raise and _exit are async-signal-safe (signal-safety(7)); the buffers live as long as the
     // process and are not changed after they were set, which was before this handler was installed.
     unsafe {
-        libc::write(libc::STDERR_FILENO, leave.as_ptr().cast(), leave.len());
+        if !was_left {
+            libc::write(libc::STDERR_FILENO, leave.as_ptr().cast(), leave.len());
+        }
         if signal == libc::SIGTSTP {
             // Returns when the process is continued.
             libc::raise(libc::SIGSTOP);
-            libc::write(libc::STDERR_FILENO, enter.as_ptr().cast(), enter.len());
-            IS_LEFT.store(false, Ordering::SeqCst);
+            if !was_left {
+                libc::write(libc::STDERR_FILENO, enter.as_ptr().cast(), enter.len());
+                IS_LEFT.store(false, Ordering::SeqCst);
+            }
             return;
         }
         // Blocked until this handler returns, then fatal, so that the parent sees which signal it was.
