@@ -21,6 +21,19 @@ impl Usage {
     }
 }
 
+/// Memory of a process and of those it has forked, each page counted once: what a snapshot by fork really takes. None where
+/// the kernel does not tell.
+pub fn tree_bytes(pid: u32) -> Option<u64> {
+    let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+    let children = children.split_ascii_whitespace().filter_map(|word| word.parse().ok());
+    let pss = |pid: u32| {
+        let rollup = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?;
+        kib_of(&rollup, "Pss:")
+    };
+    // A child may have ended meanwhile.
+    pss(pid).map(|own| own + children.filter_map(pss).sum::<u64>())
+}
+
 /// proc(5), /proc/pid/stat: fields 14 (utime) and 15 (stime) in clock ticks, of which Linux shows 100 a second. The name,
 /// field 2, may hold blanks and parentheses; the last parenthesis ends it.
 fn cpu_of_stat(stat: &str) -> Option<f64> {
@@ -32,7 +45,12 @@ fn cpu_of_stat(stat: &str) -> Option<f64> {
 }
 
 fn rss_of_status(status: &str) -> Option<u64> {
-    let line = status.lines().find_map(|l| l.strip_prefix("VmRSS:"))?;
+    kib_of(status, "VmRSS:")
+}
+
+/// Bytes of the line that begins with `name` and counts in kB.
+fn kib_of(text: &str, name: &str) -> Option<u64> {
+    let line = text.lines().find_map(|l| l.strip_prefix(name))?;
     let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kib * 1024)
 }
@@ -48,6 +66,9 @@ mod tests {
         assert_eq!(cpu_of_stat("42"), None);
         assert_eq!(rss_of_status("Name:\ta\nVmRSS:\t    1024 kB\n"), Some(1 << 20));
         assert_eq!(rss_of_status("Name:\ta\n"), None);
-        assert!(Usage::of(std::process::id()).expect("this process").rss_bytes > 0);
+        let usage = Usage::of(std::process::id()).expect("this process");
+        assert!(usage.rss_bytes > 0);
+        let tree = tree_bytes(std::process::id()).expect("Linux 4.14 and later tell");
+        assert!(tree > 0 && tree < usage.rss_bytes * 4, "{tree} against {usage:?}");
     }
 }
