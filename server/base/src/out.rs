@@ -47,6 +47,30 @@ impl Out {
         other.bytes.clear();
     }
 
+    /// Lends what was drawn too, so that it is not moved when more is.
+    pub fn seal(&mut self) {
+        let own = Bytes::from(std::mem::take(&mut self.bytes));
+        let mut from = 0;
+        let lent = std::mem::take(&mut self.shared);
+        for (at, value) in lent {
+            if at > from {
+                self.shared.push((0, own.slice(from..at)));
+                from = at;
+            }
+            self.shared.push((0, value));
+        }
+        if from < own.len() {
+            self.shared.push((0, own.slice(from..)));
+        }
+    }
+
+    /// Takes off what was added since it had this many bytes and this many values lent.
+    pub fn split_off(&mut self, bytes: usize, shared: usize) -> Out {
+        let tail = self.bytes.split_off(bytes);
+        let lent = self.shared.drain(shared..).map(|(at, value)| (at - bytes, value)).collect();
+        Out { bytes: tail, shared: lent }
+    }
+
     /// The pieces in the order a client reads them.
     pub fn pieces(&self) -> impl Iterator<Item = &[u8]> {
         let mut from = 0;
@@ -81,5 +105,10 @@ mod tests {
         assert_eq!(a.to_vec(), b"1223456");
         assert_eq!(a.len(), 7);
         assert!(b.is_empty());
+        let mut tail = a.split_off(1, 1);
+        assert_eq!((a.to_vec(), tail.to_vec()), (b"122".to_vec(), b"3456".to_vec()));
+        tail.seal();
+        tail.extend(b"7");
+        assert_eq!((tail.bytes.len(), tail.to_vec()), (1, b"34567".to_vec()));
     }
 }

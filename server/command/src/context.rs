@@ -102,6 +102,13 @@ pub struct Events {
     pub ready: Vec<(DbId, Kind, Box<[u8]>)>,
 }
 
+impl Events {
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.happened.is_empty() && self.ready.is_empty()
+    }
+}
+
 /// Settings that handlers read.
 #[derive(Clone, Debug)]
 pub struct Limits {

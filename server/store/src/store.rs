@@ -6,6 +6,7 @@
 
 use crate::cell::{Cell, Entry};
 use crate::evict::Pool;
+use crate::fields::{self, Faded};
 use crate::object::{Held, Object, WEIGHT_AT_ONCE};
 use crate::rng::Rng;
 use crate::table::{Ground, Spot, Table};
@@ -45,6 +46,10 @@ pub struct Store {
     /// Objects of entries that are gone, freed in steps. Their apart bytes are counted until then.
     objects: VecDeque<Box<Object>>,
     pub(crate) wheel: Wheel,
+    /// Of hashes whose fields have deadlines (`fields.rs`).
+    pub(crate) fields: Wheel,
+    pub(crate) faded: Vec<Faded>,
+    pub(crate) notes_faded: bool,
     pub(crate) tuning: Tuning,
     pub(crate) counters: Counters,
     pub(crate) rng: Rng,
@@ -53,6 +58,8 @@ pub struct Store {
     version: u64,
     /// Bytes of values that are kept apart from their entries.
     pub(crate) apart_bytes: usize,
+    /// Entries that must not go of themselves: (table, hash of the key).
+    pinned: Vec<(u16, u64)>,
 }
 
 impl Store {
@@ -74,6 +81,9 @@ impl Store {
             graves: VecDeque::new(),
             objects: VecDeque::new(),
             wheel: Wheel::new(),
+            fields: Wheel::new(),
+            faded: Vec::new(),
+            notes_faded: false,
             tuning: Tuning {
                 policy: Policy::NoEviction,
                 samples: 5,
@@ -86,6 +96,7 @@ impl Store {
             pool: Pool::default(),
             version: 0,
             apart_bytes: 0,
+            pinned: Vec::new(),
         }
     }
 
@@ -190,7 +201,7 @@ impl Store {
         mut visit: impl FnMut(&[u8], Entry<'_>),
     ) -> u64 {
         self.table(db).scan(&self.ground.keyed, cursor, count, |raw| {
-            if raw.deadline().is_none_or(|deadline| deadline > now_ms) {
+            if raw.deadline().is_none_or(|deadline| deadline > now_ms) && !fields::is_over(raw, now_ms) {
                 visit(raw.key(), Entry::new(raw, self));
             }
         })
@@ -204,8 +215,11 @@ impl Store {
             let table = &self.places[number as usize].table;
             let spot = table.near(hash)?;
             let raw = table.entry(spot);
-            if raw.deadline().is_none_or(|deadline| deadline > now_ms) {
+            if raw.deadline().is_none_or(|deadline| deadline > now_ms) && !fields::is_over(raw, now_ms) {
                 return Some(raw.key().to_vec());
+            }
+            if self.is_pinned(number, self.ground.keyed.hash(raw.key())) {
+                continue;
             }
             self.discard(number, spot);
             self.counters.expired += 1;
@@ -293,8 +307,11 @@ impl Store {
 
     /// True while there is more of this table.
     fn bury_table(&mut self, number: u16, entries: usize) -> bool {
-        let Store { places, ground, wheel, apart_bytes, objects, .. } = self;
+        let Store { places, ground, wheel, fields, apart_bytes, objects, .. } = self;
         let more = places[number as usize].table.bury(ground, entries, |mut raw| {
+            if let Some((_, node)) = fields::timer_of(raw.as_ref()) {
+                fields.remove(node);
+            }
             match raw.take_object() {
                 Some(object) => objects.push_back(object),
                 None => *apart_bytes -= raw.as_ref().apart_bytes(),
@@ -315,10 +332,15 @@ impl Store {
     pub fn expire(&mut self, now_ms: u64, max: usize, mut expired: impl FnMut(DbId, &[u8])) -> bool {
         let mut removals = max.max(1);
         let mut moves = removals.saturating_mul(MOVES_PER_REMOVAL);
+        let mut pinned = Vec::new();
         while removals > 0 && moves > 0 {
             match self.wheel.step(now_ms) {
-                Step::Done => return false,
+                Step::Done => break,
                 Step::Moved => moves -= 1,
+                Step::Due(node) if self.is_pinned(self.wheel.timer(node).table, self.wheel.timer(node).hash) => {
+                    pinned.push(node);
+                    moves -= 1;
+                }
                 Step::Due(node) => match self.find_timer(node) {
                     Some((table, spot)) => {
                         let Place { table: entries, db } = &self.places[table as usize];
@@ -331,22 +353,54 @@ impl Store {
                 },
             }
         }
-        self.wheel.is_due(now_ms)
+        let due = self.wheel.is_due(now_ms);
+        pinned.into_iter().for_each(|node| self.wheel.put_back(node));
+        self.expire_fields(now_ms, &mut removals, &mut moves) || due
+    }
+
+    /// Until `unpin` the key neither expires nor is evicted: a command works on it in slices. Pins add up.
+    pub fn pin(&mut self, db: DbId, key: &[u8]) {
+        self.pinned.push((self.dbs[db.index()], self.ground.keyed.hash(key)));
+    }
+
+    pub fn unpin(&mut self, db: DbId, key: &[u8]) {
+        let pin = (self.dbs[db.index()], self.ground.keyed.hash(key));
+        let at = self.pinned.iter().position(|&p| p == pin).expect("only what was pinned is unpinned");
+        self.pinned.swap_remove(at);
+    }
+
+    #[inline]
+    pub(crate) fn is_pinned(&self, table: u16, hash: u64) -> bool {
+        !self.pinned.is_empty() && self.pinned.contains(&(table, hash))
     }
 
     /// When `expire` should be called next: Unix ms, never later than the earliest deadline + 10 ms, maybe earlier (an inner step of
     /// the index).
     pub fn next_deadline(&self) -> Option<u64> {
-        self.wheel.next().map(|next| next.next_multiple_of(WAKE_UNIT_MS))
+        let next = match (self.wheel.next(), self.fields.next()) {
+            (Some(key), Some(field)) => Some(key.min(field)),
+            (key, field) => key.or(field),
+        };
+        next.map(|next| next.next_multiple_of(WAKE_UNIT_MS))
     }
 
     /// Removes one entry by the policy. Bytes freed (allocation size), None when the policy finds nothing to remove.
     pub fn evict_one(&mut self, now_ms: u64, mut evicted: impl FnMut(DbId, &[u8])) -> Option<usize> {
-        let (table, spot) = self.victim(now_ms)?;
+        let (table, spot) = self.unpinned_victim(now_ms)?;
         let Place { table: entries, db } = &self.places[table as usize];
         evicted(db.expect("victims are looked for in databases"), entries.entry(spot).key());
         self.counters.evicted += 1;
         Some(self.discard(table, spot))
+    }
+
+    fn unpinned_victim(&mut self, now_ms: u64) -> Option<(u16, Spot)> {
+        // Pins are few: another draw finds another entry, if there is one.
+        const DRAWS: usize = 4;
+        (0..DRAWS).find_map(|_| {
+            let (table, spot) = self.victim(now_ms)?;
+            let hash = self.ground.keyed.hash(self.places[table as usize].table.entry(spot).key());
+            (!self.is_pinned(table, hash)).then_some((table, spot))
+        })
     }
 
     /// Bytes that the tables, indexes and entries hold.
@@ -355,12 +409,14 @@ impl Store {
             + self.ground.directory_bytes
             + self.apart_bytes
             + self.wheel.bytes()
+            + self.fields.bytes()
             + self.ground.heap.lost()
     }
 
     /// Those of tables, the deadline index and what memory management cannot use.
     pub fn overhead_bytes(&self) -> usize {
-        self.ground.segment_bytes + self.ground.directory_bytes + self.wheel.bytes() + self.ground.heap.lost()
+        let wheels = self.wheel.bytes() + self.fields.bytes();
+        self.ground.segment_bytes + self.ground.directory_bytes + wheels + self.ground.heap.lost()
     }
 
     /// Bytes that the store has from the allocator and keeps for entries to come: what an allocator's count shows beyond `bytes`.
@@ -379,7 +435,8 @@ impl Store {
     /// Checks every invariant; panics with what is wrong. For tests and simulation.
     pub fn verify(&self) {
         self.wheel.verify();
-        let (mut timers, mut entries_bytes, mut apart) = (0, 0, 0);
+        self.fields.verify();
+        let (mut timers, mut field_timers, mut entries_bytes, mut apart) = (0, 0, 0, 0);
         let mut held = Held::default();
         for (i, &number) in self.dbs.iter().enumerate() {
             let Place { table, db } = &self.places[number as usize];
@@ -388,6 +445,7 @@ impl Store {
             table.verify(&self.ground, |hash, raw| {
                 entries_bytes += raw.block_allocated();
                 apart += raw.apart_bytes();
+                field_timers += self.verify_field_timer(number, hash, raw);
                 if let Some(object) = raw.object() {
                     object.verify(&self.ground, &mut held);
                 }
@@ -404,6 +462,7 @@ impl Store {
         }
         if self.graves.is_empty() && self.objects.is_empty() {
             assert_eq!(timers, self.wheel.live(), "every timer has an entry");
+            assert_eq!(field_timers, self.fields.live(), "every timer of fields has a hash");
             assert_eq!(apart, self.apart_bytes, "bytes kept apart");
             assert_eq!(
                 entries_bytes + held.blocks + self.ground.segment_bytes,
@@ -429,10 +488,13 @@ impl Store {
     fn lookup(&mut self, table: u16, hash: u64, key: &[u8], now_ms: u64) -> Option<Spot> {
         let entries = &self.places[table as usize].table;
         let spot = entries.find(hash, key)?;
-        if entries.entry(spot).deadline().is_some_and(|deadline| deadline <= now_ms) {
+        if entries.entry(spot).deadline().is_some_and(|deadline| deadline <= now_ms) && !self.is_pinned(table, hash) {
             self.discard(table, spot);
             self.counters.expired += 1;
             return None;
+        }
+        if fields::timer_of(entries.entry(spot)).is_some_and(|(when, _)| when <= now_ms) {
+            return self.meet_due_fields(table, hash, spot, now_ms);
         }
         Some(spot)
     }
@@ -453,6 +515,7 @@ impl Store {
             self.apart_bytes -= raw.apart_bytes();
         }
         self.forget_deadline(table, spot);
+        self.forget_field_timer(table, spot);
         let mut entry = self.places[table as usize].table.remove(&mut self.ground, spot);
         let object = entry.get_mut().take_object();
         entry.free(&mut self.ground.heap);

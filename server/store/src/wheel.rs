@@ -294,6 +294,11 @@ impl Wheel {
         }
     }
 
+    /// Puts a timer that `step` found due into the index again: it is due at once.
+    pub fn put_back(&mut self, id: u32) {
+        self.link(id);
+    }
+
     /// Some timers of the list that comes first, at most `max`.
     pub fn soonest(&self, max: usize) -> impl Iterator<Item = u32> + '_ {
         let first = self.first().map_or(NONE, |(level, digit, _)| self.heads[level][digit]);

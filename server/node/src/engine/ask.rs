@@ -7,7 +7,7 @@ use crate::log::Level;
 use crate::session::{Door, Parser, ReplyMode, Stall};
 use base::slot::{SLOTS, slot_of};
 use base::{Args, Fault, ShardId, SlotId, Span};
-use command::row::{Data, Flag, Row, Run, Together};
+use command::row::{Flag, Row, Run, Together};
 use command::table;
 
 /// Above this much unread input of a session that stalls, its connection is not received from.
@@ -387,7 +387,7 @@ impl Engine {
                 }
                 served
             }
-            Run::One(data) => {
+            Run::One(_) => {
                 let first = self.first_key[row.id() as usize] as usize;
                 let key = if first != 0 {
                     args.at(first)
@@ -400,7 +400,7 @@ impl Engine {
                 };
                 let owner = self.owner(key);
                 if owner == self.me {
-                    self.run_local(index, row, data, args, manner);
+                    self.run_local(index, row, args, manner);
                     return Served::Done;
                 }
                 if on_shard_port {
@@ -408,17 +408,17 @@ impl Engine {
                 }
                 self.send(index, row, 0, args, manner, owner)
             }
-            Run::Many(data, together) => {
+            Run::Many(_, together) | Run::Together(together) => {
                 let mut keys = std::mem::take(&mut self.keys);
                 keys.clear();
                 let served = match table::keys_of(row, args, &mut keys) {
                     Err(fault) => self.refuse(index, Some(row), &fault),
-                    Ok(()) => self.dispatch_many(index, row, data, together, args, &keys, manner),
+                    Ok(()) => self.dispatch_many(index, row, together, args, &keys, manner),
                 };
                 self.keys = keys;
                 served
             }
-            Run::Together(_) | Run::Blocking(_) => unreachable!("no row runs so yet"),
+            Run::Blocking(blocking) => self.ask_blocking(index, row, blocking, args, manner, on_shard_port),
             Run::Container => unreachable!("resolve never ends at a container"),
         }
     }
@@ -428,7 +428,6 @@ impl Engine {
         &mut self,
         index: u32,
         row: &'static Row,
-        data: Data,
         together: &'static Together,
         args: Args<'_>,
         keys: &[usize],
@@ -441,7 +440,7 @@ impl Engine {
         }
         if whole
             && conn.door != Door::Shard
-            && let Some(join) = Join::of(row)
+            && let (Run::Many(data, _), Some(join)) = (row.run, Join::of(row))
         {
             self.begin_cut(index, row, data, join, args, keys, manner);
             return Served::Done;
@@ -452,7 +451,7 @@ impl Engine {
             self.moved(index, row, slot_of(args.at(keys[0])))
         } else if on_one && !whole {
             if owner == self.me {
-                self.run_local(index, row, data, args, manner);
+                self.run_local(index, row, args, manner);
                 return Served::Done;
             }
             // Its place among transactions, should it have to wait: after what this connection asked before, before what
@@ -502,7 +501,7 @@ impl Engine {
         Served::Done
     }
 
-    fn moved(&mut self, index: u32, row: &'static Row, slot: SlotId) -> Served {
+    pub(super) fn moved(&mut self, index: u32, row: &'static Row, slot: SlotId) -> Served {
         let owner = self.owner_of_slot(slot);
         let address = self.process.announced(owner, &self.conns[index as usize].peer);
         self.refuse(index, Some(row), &Fault::Moved(slot.0, address))

@@ -118,7 +118,7 @@ impl Engine {
         let (first, step) = (keys[0], keys[1] - keys[0]);
         if !(args.len() - first).is_multiple_of(step) {
             // A key without its value: the handler says so, and touches nothing.
-            return self.run_local(index, row, data, args, manner);
+            return self.run_local(index, row, args, manner);
         }
         self.metrics.together += 1;
         if self.memory_over && row.flags & Flag::DENYOOM != 0 && !self.make_room() {
@@ -190,6 +190,7 @@ impl Engine {
             if at < count {
                 return false;
             }
+            engine.after_write();
             engine.release(id);
             let made = std::mem::take(&mut made);
             if coordinator == engine.me {

@@ -7,6 +7,8 @@ mod gather;
 mod run;
 mod secret;
 mod together;
+mod wait;
+mod walk;
 mod work;
 
 pub use gather::{Answer, Chore};
@@ -66,6 +68,7 @@ pub enum Mail {
         id: u64,
         part: Box<dyn Any + Send>,
     },
+    Wait(wait::Word),
     /// Lines for connections that MONITOR.
     Feed {
         conn: u32,
@@ -153,6 +156,7 @@ pub struct Engine {
     pumping: bool,
     parts: HashMap<TxId, together::Part>,
     txs: HashMap<TxId, together::Tx>,
+    waits: wait::Waits,
     cuts: HashMap<TxId, cut::Cutting>,
     gathers: HashMap<u64, gather::Gather>,
     held: Vec<gather::Held>,
@@ -225,6 +229,7 @@ impl Engine {
             pumping: false,
             parts: HashMap::new(),
             txs: HashMap::new(),
+            waits: wait::Waits::default(),
             cuts: HashMap::new(),
             gathers: HashMap::new(),
             held: Vec::new(),
@@ -446,6 +451,7 @@ impl Engine {
     /// The ring is done with the connection: forget it.
     pub fn closed(&mut self, index: u32) {
         let conn = self.conns.remove(index as usize);
+        self.wait_is_void(index);
         self.stalled.retain(|&i| i != index);
         self.dirty.retain(|&i| i != index);
         if conn.monitor {
@@ -521,7 +527,7 @@ impl Engine {
     /// Whether a connection has nothing more to say or to hear and may be closed.
     pub fn is_finished(&self, index: u32) -> bool {
         let conn = &self.conns[index as usize];
-        conn.closing && (conn.gone || (conn.owed() == 0 && conn.order.is_empty()))
+        conn.closing && (conn.gone || (conn.owed() == 0 && (conn.order.is_empty() || self.waits.is_waiting(index))))
     }
 
     // Replies.

@@ -1,21 +1,23 @@
 //! Runs asks on this shard's data.
 
+use super::walk::Rest;
 use super::{Deferred, Engine, secret, speak};
 use crate::ask::{Manner, Origin};
 use crate::metrics::{Metrics, Slow};
 use crate::shard::locks::{Client, TxId};
 use base::{Args, ArgsBuf, DbId, Fault, Out, ShardId};
 use command::context::Ctx;
-use command::row::{Data, Flag, Job, Row, Run};
+use command::row::{Blocking, Flag, Job, Row, Run};
 use command::table;
+use command::together::run_here;
 
 /// Units of a job's work in one slice: about 100 µs.
-const JOB_UNITS: usize = 100_000;
+pub(super) const JOB_UNITS: usize = 100_000;
 
 impl Engine {
     /// An ask of this shard's connection on this shard's keys.
     #[inline]
-    pub(super) fn run_local(&mut self, index: u32, row: &'static Row, data: Data, args: Args<'_>, manner: Manner) {
+    pub(super) fn run_local(&mut self, index: u32, row: &'static Row, args: Args<'_>, manner: Manner) {
         if !self.locks.is_empty() {
             let generation = self.conns[index as usize].generation;
             let client = Client { shard: self.me.0, conn: index, generation };
@@ -34,38 +36,40 @@ impl Engine {
                 out = pooled;
             }
             let start = out.bytes.len();
-            let job = self.run_data(row, data, args, manner, &mut out);
+            let rest = self.run_data(row, args, manner, &mut out);
             let failed = out.bytes.get(start) == Some(&b'-');
             if failed {
                 self.note_error(&out, start);
             }
             self.conns[index as usize].out = out;
-            if let Some(job) = job {
+            if let Some(rest) = rest {
                 let origin = self.place(index);
-                self.start_job(job, self.me, origin, manner);
+                self.start_rest(rest, self.me, origin, manner, row, args);
             } else {
                 self.mark_dirty(index);
             }
             let ns = self.lap_ns();
             self.ran(row, args, ns, Some(failed), index);
+            self.after_write();
         } else {
             let mut scratch = std::mem::take(&mut self.scratch);
-            let job = self.run_data(row, data, args, manner, &mut scratch);
+            let rest = self.run_data(row, args, manner, &mut scratch);
             let failed = scratch.bytes.first() == Some(&b'-');
             if failed {
                 self.note_error(&scratch, 0);
             }
-            if manner.silent {
-                scratch.clear();
-            } else if let Some(job) = job {
+            if let Some(rest) = rest {
                 let origin = self.place(index);
-                self.start_job(job, self.me, origin, manner);
+                self.start_rest(rest, self.me, origin, manner, row, args);
+            } else if manner.silent {
+                scratch.clear();
             } else {
                 self.conns[index as usize].order.hold(&mut scratch);
             }
             self.scratch = scratch;
             let ns = self.lap_ns();
             self.ran(row, args, ns, Some(failed), index);
+            self.after_write();
         }
     }
 
@@ -92,21 +96,20 @@ impl Engine {
         row: &'static Row,
         args: Args<'_>,
     ) {
-        let (Run::One(data) | Run::Many(data, _)) = row.run else { unreachable!("only rows on keys wait or travel") };
         let mut out = if home == self.me {
             std::mem::take(&mut self.scratch)
         } else {
             std::mem::take(&mut self.outbox[home.index()].out)
         };
-        let mut job = None;
+        let mut rest = None;
         let mut failed = false;
         if home == self.me {
-            job = self.run_data(row, data, args, manner, &mut out);
+            rest = self.run_data(row, args, manner, &mut out);
             failed = out.bytes.first() == Some(&b'-');
             if failed {
                 self.note_error(&out, 0);
             }
-            if manner.silent || job.is_none() {
+            if rest.is_none() {
                 if manner.silent {
                     out.clear();
                 }
@@ -118,7 +121,7 @@ impl Engine {
             let mark = (out.bytes.len(), out.shared.len());
             crate::batch::draw_reply(&mut out, origin, |out| {
                 let start = out.bytes.len();
-                job = self.run_data(row, data, args, manner, out);
+                rest = self.run_data(row, args, manner, out);
                 failed = out.bytes.get(start) == Some(&b'-');
                 if failed {
                     self.note_error(out, start);
@@ -128,20 +131,29 @@ impl Engine {
                     out.shared.truncate(mark.1);
                 }
             });
-            if job.is_some() && !manner.silent {
+            if rest.is_some() {
                 // The reply comes later: take the record back.
                 out.bytes.truncate(mark.0);
                 out.shared.truncate(mark.1);
             }
             self.outbox[home.index()].out = out;
         }
-        if let Some(job) = job.filter(|_| !manner.silent) {
-            self.start_job(job, home, origin, manner);
+        if let Some(rest) = rest {
+            self.start_rest(rest, home, origin, manner, row, args);
         }
         let ns = self.lap_ns();
         let index = if home == self.me { origin.conn } else { u32::MAX };
         self.far_asker = Some((home, origin)).filter(|_| home != self.me);
         self.ran(row, args, ns, Some(failed), index);
+        self.after_write();
+    }
+
+    /// What a command has told of keys goes to whoever listens or waits, before any other command runs.
+    #[inline]
+    pub(super) fn after_write(&mut self) {
+        if !self.events.is_empty() {
+            self.serve_ready();
+        }
     }
 
     /// Delivers a reply that is drawn (and counted) already.
@@ -157,25 +169,35 @@ impl Engine {
         self.active = true;
     }
 
-    /// Runs a handler on the store. What it leaves in `job` replies later.
+    /// Runs a handler on the store. What is left of it replies later: then nothing is drawn into `out`.
     #[inline]
-    fn run_data(
-        &mut self,
-        row: &'static Row,
-        data: Data,
-        args: Args<'_>,
-        manner: Manner,
-        out: &mut Out,
-    ) -> Option<Box<dyn Job>> {
+    fn run_data(&mut self, row: &'static Row, args: Args<'_>, manner: Manner, out: &mut Out) -> Option<Rest> {
         if self.memory_over && row.flags & Flag::DENYOOM != 0 && !self.make_room() {
             self.metrics.rows[row.id() as usize].rejected += 1;
             self.metrics.turned_away = true;
             speak(manner.dialect, out, |r| r.fault(&Fault::OutOfMemory));
             return None;
         }
+        let (bytes, shared) = (out.bytes.len(), out.shared.len());
+        let mut keys = Vec::new();
         let mut ctx = self.ctx(manner.db, manner.no_touch);
-        speak(manner.dialect, out, |reply| data(&mut ctx, args, reply));
-        ctx.job
+        let wait = speak(manner.dialect, out, |reply| match row.run {
+            Run::One(data) | Run::Many(data, _) => {
+                data(&mut ctx, args, reply);
+                false
+            }
+            Run::Together(together) | Run::Blocking(Blocking { attempt: together, .. }) => {
+                table::keys_of(row, args, &mut keys).expect("its keys were found when it was routed");
+                run_here(&mut ctx, args, &keys, together, reply)
+            }
+            Run::Server(_) | Run::Container => unreachable!("only rows on keys run here"),
+        });
+        let (job, walk) = (ctx.job, ctx.walk);
+        match (walk, job) {
+            (Some(walk), _) => Some(Rest::Walk { walk, drawn: out.split_off(bytes, shared) }),
+            (None, Some(job)) => Some(Rest::Job(job)),
+            (None, None) => wait.then_some(Rest::Wait),
+        }
     }
 
     /// What handlers may touch.

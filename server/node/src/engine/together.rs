@@ -8,6 +8,9 @@
 //! written there in slices: other connections' asks on keys wait for it, all else goes on.
 
 use super::cut::{CutPart, Cutting};
+use super::run::JOB_UNITS;
+use super::wait::Waiter;
+use super::walk::Rest;
 use super::{Deferred, Engine, HINTS, Mail, speak};
 use crate::ask::{Manner, Origin};
 use crate::shard::locks::{Client, LockKey, Turn, TxId, WHOLE};
@@ -39,12 +42,14 @@ pub enum Commit {
     Writes(Vec<(usize, DbId, Write)>),
     /// For commands on every key.
     Run(OnShard),
+    /// There is nothing yet: the client waits for these. (index among the keys that this shard was asked for, its waiter)
+    Await(Vec<(usize, Waiter)>),
     /// A part of an ask that was cut.
     Cut(CutPart),
 }
 
 /// One transaction as a shard that it touches knows it.
-pub enum Part {
+pub(super) enum Part {
     /// Some shard coordinates it.
     Asked {
         coordinator: ShardId,
@@ -56,6 +61,8 @@ pub enum Part {
     },
     /// An ordinary ask on several keys of this shard, which waits for others' locks.
     Alone(Deferred),
+    /// An ask that works on its keys in slices.
+    Walking,
 }
 
 /// What has been read for a transaction.
@@ -83,6 +90,18 @@ pub struct Tx {
     pub(super) what: What,
 }
 
+/// A transaction of which it is known what it does.
+struct Decided {
+    id: TxId,
+    origin: Origin,
+    manner: Manner,
+    row: &'static Row,
+    args: Arc<ArgsBuf>,
+    parts: Vec<TxPart>,
+    /// Where each key went: (part, place among the part's keys).
+    places: Vec<(usize, usize)>,
+}
+
 /// What a shard does under the lock on all its keys.
 pub type OnShard = Arc<dyn Fn(&mut Engine) + Send + Sync>;
 
@@ -90,7 +109,8 @@ pub type OnShard = Arc<dyn Fn(&mut Engine) + Send + Sync>;
 type Done = Box<dyn FnOnce(&mut Engine, Origin)>;
 
 pub(super) enum What {
-    Command { row: &'static Row, together: &'static Together, args: ArgsBuf },
+    /// `arrival`: when its connection began to wait, if this is not its first attempt.
+    Command { row: &'static Row, together: &'static Together, args: Arc<ArgsBuf>, arrival: Option<u64> },
     Whole { run: OnShard, done: Done },
     Cut { cutting: Cutting, shares: Vec<(ShardId, CutPart)> },
 }
@@ -121,9 +141,37 @@ impl Engine {
             self.refuse(index, Some(row), &base::Fault::OutOfMemory);
             return;
         }
-        let conn = &self.conns[index as usize];
-        let client = Client { shard: self.me.0, conn: index, generation: conn.generation };
         let origin = self.place(index);
+        self.begin_on_keys(origin, row, together, Arc::new(ArgsBuf::from(args)), keys, whole, manner, None);
+    }
+
+    /// Once more for a connection that waits since `arrival`.
+    pub(super) fn begin_attempt(
+        &mut self,
+        origin: Origin,
+        row: &'static Row,
+        together: &'static Together,
+        args: Arc<ArgsBuf>,
+        keys: &[usize],
+        manner: Manner,
+        arrival: u64,
+    ) {
+        self.begin_on_keys(origin, row, together, args, keys, false, manner, Some(arrival));
+    }
+
+    fn begin_on_keys(
+        &mut self,
+        origin: Origin,
+        row: &'static Row,
+        together: &'static Together,
+        words: Arc<ArgsBuf>,
+        keys: &[usize],
+        whole: bool,
+        manner: Manner,
+        arrival: Option<u64>,
+    ) {
+        let args = words.args();
+        let client = Client { shard: self.me.0, conn: origin.conn, generation: origin.generation };
         let exclusive = row.flags & Flag::WRITE != 0;
         let mut parts: Vec<TxPart> = Vec::new();
         for (n, &k) in keys.iter().enumerate() {
@@ -147,7 +195,7 @@ impl Engine {
                 (part.shard, Access::Keys { keys: words, reads, exclusive, whole, no_touch: manner.no_touch })
             })
             .collect();
-        let what = What::Command { row, together, args: ArgsBuf::from(args) };
+        let what = What::Command { row, together, args: words.clone(), arrival };
         self.start_tx(client, Tx { origin, manner, missing: parts.len(), parts, what }, asks);
         self.pump();
     }
@@ -216,7 +264,7 @@ impl Engine {
         self.store.fingerprint(DbId::ZERO, key)
     }
 
-    fn lock(&mut self, id: TxId, client: Client, keys: Vec<(LockKey, bool)>) {
+    pub(super) fn lock(&mut self, id: TxId, client: Client, keys: Vec<(LockKey, bool)>) {
         let mut turns = Vec::new();
         self.locks.lock(id, client, keys, &mut turns);
         self.turns.extend(turns);
@@ -286,6 +334,7 @@ impl Engine {
                     self.chore(Box::new(move |engine| engine.read_some(id, grant)));
                 }
             }
+            Some(Part::Walking) => {} // It began before it asked.
             None => unreachable!("a transaction is granted only while it is known"),
         }
     }
@@ -369,6 +418,7 @@ impl Engine {
                     return self.chore(Box::new(move |engine| {
                         let done = engine.write_some(&mut rest);
                         if done {
+                            engine.after_write();
                             engine.release(id);
                             engine.pump();
                         }
@@ -376,8 +426,12 @@ impl Engine {
                     }));
                 }
             }
-            (Commit::Writes(_), Access::Whole) => unreachable!("commands on every key commit by running"),
+            (Commit::Await(waiters), Access::Keys { keys, .. }) => {
+                waiters.into_iter().for_each(|(i, waiter)| self.await_key(keys.args().at(i), waiter));
+            }
+            (Commit::Writes(_) | Commit::Await(_), Access::Whole) => unreachable!("commands on every key commit by running"),
         }
+        self.after_write();
         self.release(id);
     }
 
@@ -436,8 +490,8 @@ impl Engine {
     /// All shards hold: decides, replies, and lets the shards write and go on.
     fn commit(&mut self, id: TxId, tx: Tx) {
         let Tx { origin, manner, mut parts, what, .. } = tx;
-        let (row, together, args) = match what {
-            What::Command { row, together, args } => (row, together, args),
+        let (row, together, args, arrival) = match what {
+            What::Command { row, together, args, arrival } => (row, together, args, arrival),
             What::Cut { cutting, shares } => return self.commit_cut(id, cutting, shares),
             What::Whole { run, done } => {
                 for part in &parts {
@@ -475,28 +529,83 @@ impl Engine {
         };
         let mut out = base::Out::new();
         speak(manner.dialect, &mut out, |reply| decide_on(together, &mut decide, args.args(), &mut found, reply));
-        let Decide { writes, job, .. } = decide;
-        let mut commits: Vec<Vec<(usize, DbId, Write)>> = parts.iter().map(|_| Vec::new()).collect();
-        for (n, db, write) in writes {
-            let (part, i) = places[n];
-            commits[part].push((i, db, write));
+        let Decide { writes, job, wait, .. } = decide;
+        if wait {
+            return self.commit_to_wait(id, origin, manner, row, args, arrival.unwrap_or(id.0), &parts);
         }
-        for (part, writes) in parts.iter().zip(commits) {
-            self.send_commit(id, part.shard, Commit::Writes(writes));
-        }
-        let failed = out.bytes.first() == Some(&b'-');
-        self.note_error(&out, 0);
+        let decided = Decided { id, origin, manner, row, args, parts, places };
         match job {
-            Some(job) if !manner.silent => self.start_job(job, self.me, origin, manner),
-            _ => {
-                if manner.silent {
-                    out.clear();
+            // The keys stay locked until the job knows what to write.
+            Some(mut job) if job.writes() => {
+                let (mut decided, mut writes) = (Some(decided), writes);
+                self.chore(Box::new(move |engine| {
+                    if !job.step(JOB_UNITS) {
+                        return false;
+                    }
+                    let decided = decided.take().expect("a chore is not called again once it is done");
+                    let mut out = base::Out::new();
+                    speak(manner.dialect, &mut out, |reply| job.finish(&mut writes, reply));
+                    engine.lap = engine.ticks();
+                    engine.carry_out(&decided, std::mem::take(&mut writes));
+                    engine.reply_decided(&decided, &mut out);
+                    engine.pump();
+                    true
+                }));
+            }
+            Some(job) => {
+                self.carry_out(&decided, writes);
+                self.start_rest(Rest::Job(job), self.me, origin, manner, row, decided.args.args());
+            }
+            None => {
+                self.carry_out(&decided, writes);
+                if arrival.is_some() {
+                    self.attempt_made(origin, manner, row, &decided.args);
                 }
-                self.deliver_raw_quietly(origin, &mut out);
+                self.reply_decided(&decided, &mut out);
             }
         }
+    }
+
+    /// Sends each shard what it is to write.
+    fn carry_out(&mut self, decided: &Decided, writes: Vec<KeyWrite>) {
+        let mut commits: Vec<Vec<KeyWrite>> = decided.parts.iter().map(|_| Vec::new()).collect();
+        for (n, db, write) in writes {
+            let (part, i) = decided.places[n];
+            commits[part].push((i, db, write));
+        }
+        for (part, writes) in decided.parts.iter().zip(commits) {
+            self.send_commit(decided.id, part.shard, Commit::Writes(writes));
+        }
+    }
+
+    fn reply_decided(&mut self, decided: &Decided, out: &mut base::Out) {
+        let failed = out.bytes.first() == Some(&b'-');
+        self.note_error(out, 0);
+        if decided.manner.silent {
+            out.clear();
+        }
+        self.deliver_raw_quietly(decided.origin, out);
         let ns = self.lap_ns();
-        self.ran(row, args.args(), ns, Some(failed), origin.conn);
+        self.ran(decided.row, decided.args.args(), ns, Some(failed), decided.origin.conn);
+    }
+
+    /// Nothing was found: the client waits from now on, in the queues of its keys.
+    fn commit_to_wait(
+        &mut self,
+        id: TxId,
+        origin: Origin,
+        manner: Manner,
+        row: &'static Row,
+        args: Arc<ArgsBuf>,
+        arrival: u64,
+        parts: &[TxPart],
+    ) {
+        let waiter = self.begin_wait(origin, manner, row, args, arrival);
+        for part in parts {
+            let waiters = part.keys.iter().enumerate().filter_map(|(i, &n)| Some((i, waiter.as_ref()?.at_key(n)?)));
+            let waiters = waiters.collect();
+            self.send_commit(id, part.shard, Commit::Await(waiters));
+        }
     }
 
     pub(super) fn send_commit(&mut self, id: TxId, shard: ShardId, commit: Commit) {

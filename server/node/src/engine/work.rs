@@ -70,6 +70,7 @@ impl Engine {
             Mail::Gather { id, home, each } => self.gather_part(id, home, each),
             Mail::Part { id, part } => self.gathered(id, part),
             Mail::Feed { conn, generation, bytes } => self.feed(conn, generation, &bytes),
+            Mail::Wait(word) => self.hear_of_wait(word),
         }
         // Before the next record: an ask that was just freed goes before what its connection sent after it.
         self.pump();
@@ -79,6 +80,7 @@ impl Engine {
     pub fn work(&mut self) {
         self.pump();
         self.work_chores();
+        self.end_overdue_waits();
         if self.deadlines_run() && self.store.next_deadline().is_some_and(|due| due <= self.now.ms()) {
             self.active |= self.store.expire(self.now.ms(), EXPIRED_A_TURN, |_, _| {});
         }
@@ -104,7 +106,7 @@ impl Engine {
     pub fn next_due_us(&self) -> u64 {
         let flush = self.process.flush_due_ms().filter(|_| self.me.0 == 0);
         let deadline =
-            self.store.next_deadline().filter(|_| self.deadlines_run()).into_iter().chain(flush).min().map(|ms| {
+            self.store.next_deadline().filter(|_| self.deadlines_run()).into_iter().chain(flush).chain(self.waits.next_ms()).min().map(|ms| {
                 let wait_us = (ms * 1000).saturating_sub(self.now.unix_us);
                 self.now.up_us + wait_us
             });
