@@ -1,19 +1,16 @@
-//! Room: loadgen. Threads that move the bytes of many sessions by epoll. Touches: session, socket, poll, report.
-//!
-//! All that is asked and judged is in `session`; another engine needs `fill`, `unsent`, `spare` and `received` only.
+//! Room: loadgen. Runs one stage of a plan on its threads and gathers what they counted. Touches: worker, book, tally.
 
+use crate::book::Book;
+use crate::dial::Address;
+use crate::outcome::{Live, LiveCell, Stage, TICKS_MAX, Tick};
 use crate::plan::{Pace, Phase, Plan};
-use crate::poll::{Poll, Ready, cpu_used_ns, sharpen_timers};
-use crate::tally::Tally;
-use crate::session::{Limits, Next, Session};
-use crate::socket::Socket;
+use crate::poll::cpu_used_ns;
+use crate::tally::{Interval, Tally};
 use crate::verify::{Evidence, Ledger};
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
-use std::io::{self, Read, Write};
-use std::os::fd::AsRawFd;
+use crate::worker;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Barrier, OnceLock};
+use std::sync::{Barrier, Condvar, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 /// Why a run ended early.
@@ -23,267 +20,318 @@ pub enum Failure {
     World(String),
     /// The server's: an answer that may not be.
     Bad(Box<Evidence>),
+    /// The server's, in its words: populating met errors.
+    Refused(String),
 }
 
-/// What a phase counted and the CPU time that this process used for it.
-pub struct Outcome {
+/// What a stage counted and what it cost.
+pub struct StageEnd {
+    pub names: Vec<String>,
     pub tally: Tally,
+    /// CPU of the measuring threads in measured time.
     pub cpu_s: f64,
+    /// Of the thread that was busiest, 0 to 1.
+    pub cpu_share_max: f64,
+    pub series: Vec<Tick>,
+    /// Answers and asks in measured time, by the clock rather than by the last answer.
+    pub seconds: f64,
 }
 
-// 5 s after the last ask a server that still owes an answer is not slow but gone.
-const DRAIN_PATIENCE_NS: u64 = 5_000_000_000;
-// 30 s without a byte while answers are owed: longer than any pause of a server that lives.
-const SILENCE_MOST_NS: u64 = 30_000_000_000;
-// How often a thread that waits looks whether another has failed.
-const LOOK_UP_NS: u64 = 100_000_000;
+/// One thread's end.
+pub struct ThreadEnd {
+    pub tally: Tally,
+    pub cpu_ns: u64,
+    pub wall_ns: u64,
+}
 
-struct Shared<'p> {
-    plan: &'p Plan,
+/// What the threads of a stage share.
+pub struct Shared<'p> {
+    pub plan: &'p Plan,
+    pub book: Book<'p>,
+    /// By target; in a cluster by node, whose slots are told beside.
+    pub addresses: Vec<Address>,
+    pub slots: Option<crate::cluster::Slots>,
+    pub stop: AtomicBool,
+    pub connected: Barrier,
+    pub epoch: Instant,
+    pub start: OnceLock<Instant>,
+    running: Mutex<usize>,
+    ended: Condvar,
+    /// Connections that are ready.
+    pub ready: AtomicUsize,
+    /// By `TICK_NS` since measuring began; those of the warm-up are below 0.
+    pub intervals: Mutex<BTreeMap<i64, Interval>>,
+    pub first_error: Mutex<Option<String>>,
+}
+
+pub const TICK_NS: u64 = 250_000_000;
+
+/// Where a plan's connections go.
+pub struct Where {
+    pub addresses: Vec<Address>,
+    pub slots: Option<crate::cluster::Slots>,
+}
+
+/// Runs one phase of `plan`, telling `live` how it goes.
+pub fn run(
+    plan: &Plan,
     phase: Phase,
-    ledger: Option<&'p Ledger>,
-    filler: Vec<u8>,
-    limits: Limits,
-    stop: AtomicBool,
-    connected: Barrier,
-    start: OnceLock<Instant>,
-    running: AtomicUsize,
-    answers: AtomicU64,
-    /// Since the live line was last drawn.
-    worst_ns: AtomicU64,
-}
-
-/// Runs one phase of `plan`. With `live`, draws a line a second on stderr.
-pub fn run(plan: &Plan, phase: Phase, ledger: Option<&Ledger>, live: bool) -> Result<Outcome, Failure> {
+    to: &Where,
+    ledger: Option<&Ledger>,
+    newest: &AtomicU64,
+    live: &LiveCell,
+) -> Result<StageEnd, Failure> {
     let threads = plan.threads.min(plan.connections);
-    let measuring = phase == Phase::Measure;
-    let stop_after = plan.duration.filter(|_| measuring).map(|d| d + plan.warmup);
+    let book = Book::new(plan, phase, ledger);
+    book.newest.store(newest.load(Ordering::Relaxed).max(plan.keys), Ordering::Relaxed);
     let shared = Shared {
         plan,
-        phase,
-        ledger,
-        filler: vec![b'x'; plan.sizes.most as usize],
-        limits: Limits {
-            stop_ns: stop_after.map_or(u64::MAX, |d| d.as_nanos() as u64),
-            budget: plan.requests.filter(|_| measuring).map(AtomicU64::new),
-        },
+        book,
+        addresses: to.addresses.clone(),
+        slots: to.slots.clone(),
         stop: AtomicBool::new(false),
         connected: Barrier::new(threads),
+        epoch: Instant::now(),
         start: OnceLock::new(),
-        running: AtomicUsize::new(threads),
-        answers: AtomicU64::new(0),
-        worst_ns: AtomicU64::new(0),
+        running: Mutex::new(threads),
+        ended: Condvar::new(),
+        ready: AtomicUsize::new(0),
+        intervals: Mutex::new(BTreeMap::new()),
+        first_error: Mutex::new(None),
     };
-    let cpu_before = cpu_used_ns();
-    let ended: Vec<Result<Tally, Failure>> = std::thread::scope(|scope| {
+    let mut watch = Watch::new(&shared);
+    let ended: Vec<Result<ThreadEnd, Failure>> = std::thread::scope(|scope| {
         let shared = &shared;
-        let handles: Vec<_> = (0..threads).map(|t| scope.spawn(move || thread(shared, t, threads))).collect();
-        if live {
-            draw_live_line(shared);
-        }
+        let handles: Vec<_> = (0..threads)
+            .map(|index| {
+                scope.spawn(move || {
+                    let ended = worker::work(shared, index, threads);
+                    if ended.is_err() {
+                        shared.stop.store(true, Ordering::SeqCst);
+                    }
+                    *shared.running.lock().expect("nobody panics holding it") -= 1;
+                    shared.ended.notify_all();
+                    ended
+                })
+            })
+            .collect();
+        watch.run(live);
         handles.into_iter().map(|h| h.join().expect("a thread of the engine does not panic")).collect()
     });
-    let warmup_ns = if measuring { plan.warmup.as_nanos() as u64 } else { 0 };
-    let mut outcome = Outcome { tally: Tally::new(warmup_ns), cpu_s: (cpu_used_ns() - cpu_before) as f64 / 1e9 };
+    newest.store(shared.book.newest.load(Ordering::Relaxed), Ordering::Relaxed);
+    let mut tally = Tally::new(shared.book.names.len(), shared.book.warmup_ns);
+    let (mut cpu_ns, mut share) = (0, 0.0f64);
+    let mut wall_ns = 0;
     let mut failures = Vec::new();
     for end in ended {
         match end {
-            Ok(tally) => outcome.tally.add(&tally),
+            Ok(end) => {
+                tally.add(&end.tally);
+                cpu_ns += end.cpu_ns;
+                wall_ns = wall_ns.max(end.wall_ns);
+                share = share.max(end.cpu_ns as f64 / end.wall_ns.max(1) as f64);
+            }
             Err(failure) => failures.push(failure),
         }
     }
     // Bad data first: a lost connection may be what follows from it.
     failures.sort_by_key(|f| matches!(f, Failure::World(_)));
-    match failures.into_iter().next() {
-        Some(failure) => Err(failure),
-        None => Ok(outcome),
+    if let Some(failure) = failures.into_iter().next() {
+        return Err(failure);
     }
+    let seconds = tally.seconds();
+    let series = watch.series();
+    Ok(StageEnd { names: shared.book.names, tally, cpu_s: cpu_ns as f64 / 1e9, cpu_share_max: share, series, seconds })
 }
 
-fn thread(shared: &Shared, index: usize, threads: usize) -> Result<Tally, Failure> {
-    let ended = work(shared, index, threads);
-    if ended.is_err() {
-        shared.stop.store(true, Ordering::SeqCst);
-    }
-    shared.running.fetch_sub(1, Ordering::SeqCst);
-    ended
+/// Gathers what the threads publish: the series, and what is shown live.
+struct Watch<'s, 'p> {
+    shared: &'s Shared<'p>,
+    kept: Vec<Kept>,
+    /// Ticks to a kept one: doubles when there are too many.
+    joined: usize,
+    cpu_ns: u64,
+    looked: Instant,
+    answers: u64,
+    errors: u64,
+    number: u64,
 }
 
-struct Line<'p> {
-    socket: Socket,
-    session: Session<'p>,
-    /// The kernel's buffer was full.
-    blocked: bool,
-    next: Next,
-    over: bool,
+struct Kept {
+    at_s: f64,
+    ticks: usize,
+    interval: Interval,
+    wanted_per_s: Option<f64>,
+    phase: usize,
+    cpu_ticks: f64,
 }
 
-fn work(shared: &Shared, index: usize, threads: usize) -> Result<Tally, Failure> {
-    let plan = shared.plan;
-    sharpen_timers();
-    let opened = open(shared, index, threads);
-    shared.connected.wait();
-    let (mut poll, mut lines) = opened?;
-    let start = *shared.start.get_or_init(Instant::now);
-    let now = || start.elapsed().as_nanos() as u64;
-    let warmup_ns = if shared.phase == Phase::Measure { plan.warmup.as_nanos() as u64 } else { 0 };
-    let mut tally = Tally::new(warmup_ns);
-    let mut due: BinaryHeap<Reverse<(u64, usize)>> = BinaryHeap::new();
-    let mut ready: Vec<Ready> = Vec::new();
-    let mut left = lines.len();
-    let mut heard_ns = 0;
-    for (at, line) in lines.iter_mut().enumerate() {
-        left -= usize::from(advance(line, at, now(), shared, &poll, &mut tally, &mut due)?);
-    }
-    while left > 0 {
-        let time = now();
-        let wait_ns = due.peek().map_or(LOOK_UP_NS, |Reverse((at, _))| at.saturating_sub(time).min(LOOK_UP_NS));
-        ready.clear();
-        poll.wait(wait_ns, &mut ready).map_err(|e| Failure::World(format!("epoll: {e}")))?;
-        if shared.stop.load(Ordering::Relaxed) {
-            break;
+impl<'s, 'p> Watch<'s, 'p> {
+    fn new(shared: &'s Shared<'p>) -> Watch<'s, 'p> {
+        Watch {
+            shared,
+            kept: Vec::new(),
+            joined: 1,
+            cpu_ns: cpu_used_ns(),
+            looked: Instant::now(),
+            answers: 0,
+            errors: 0,
+            number: 0,
         }
-        for event in &ready {
-            let line = &mut lines[event.token];
-            if line.over {
-                continue;
+    }
+
+    fn run(&mut self, live: &LiveCell) {
+        let mut running = self.shared.running.lock().expect("nobody panics holding it");
+        while *running > 0 {
+            // Threads publish when a tick is over; a tenth of one later they have.
+            let wait = Duration::from_nanos(TICK_NS);
+            (running, _) = self.shared.ended.wait_timeout(running, wait).expect("nobody panics holding it");
+            if *running > 0 && self.looked.elapsed() >= wait / 2 {
+                drop(running);
+                let shown = self.look();
+                live.put(shown);
+                running = self.shared.running.lock().expect("nobody panics holding it");
             }
-            if event.readable {
-                receive(line, &now, shared, &mut tally)?;
-                heard_ns = now();
+        }
+        drop(running);
+        self.look();
+    }
+
+    fn take(&mut self, all: bool) -> Vec<(i64, Interval)> {
+        let mut intervals = self.shared.intervals.lock().expect("nobody panics holding it");
+        let now = self.shared.start.get().map_or(0, |s| s.elapsed().as_nanos() as u64);
+        let current = tick_of(now, self.shared.book.warmup_ns);
+        let mut taken = Vec::new();
+        while let Some(entry) = intervals.first_entry() {
+            if *entry.key() >= current && !all {
+                break;
             }
-            left -= usize::from(advance(line, event.token, now(), shared, &poll, &mut tally, &mut due)?);
+            taken.push(entry.remove_entry());
         }
-        let time = now();
-        while let Some(Reverse((at, token))) = due.peek().copied()
-            && at <= time
-        {
-            due.pop();
-            let line = &mut lines[token];
-            if line.over || line.next != Next::Due(at) {
-                continue;
+        taken
+    }
+
+    fn look(&mut self) -> Live {
+        let book = &self.shared.book;
+        let over = *self.shared.running.lock().expect("nobody panics holding it") == 0;
+        let taken = self.take(over);
+        let cpu_ns = cpu_used_ns();
+        let passed = self.looked.elapsed().as_secs_f64().max(1e-3);
+        let own_cpu = (cpu_ns - self.cpu_ns) as f64 / 1e9 / passed;
+        (self.cpu_ns, self.looked) = (cpu_ns, Instant::now());
+        let mut recent = Interval::default();
+        let ticks = taken.len();
+        for (tick, interval) in taken {
+            self.answers += interval.answers;
+            self.errors += interval.errors;
+            recent.add(&interval);
+            if tick >= 0 && book.phase == Phase::Measure {
+                self.keep(tick as u64, interval, own_cpu);
             }
-            left -= usize::from(advance(line, token, now(), shared, &poll, &mut tally, &mut due)?);
         }
-        if time > shared.limits.stop_ns.saturating_add(DRAIN_PATIENCE_NS) {
-            break;
-        }
-        let owed = || lines.iter().any(|l| !l.session.is_quiet());
-        if time.saturating_sub(heard_ns) > SILENCE_MOST_NS && ready.is_empty() {
-            if owed() {
-                return Err(Failure::World("no answer for 30 seconds".into()));
+        let start = self.shared.start.get();
+        let now_ns = start.map_or(0, |s| s.elapsed().as_nanos() as u64);
+        let now_s = now_ns as f64 / 1e9;
+        let plan = self.shared.plan;
+        let warmup_s = book.warmup_ns as f64 / 1e9;
+        let (stage, progress, left_s) = match (start, book.phase) {
+            (None, _) => {
+                let ready = self.shared.ready.load(Ordering::Relaxed);
+                (Stage::Connecting, ready as f64 / plan.connections as f64, None)
             }
-            heard_ns = time;
-        }
-    }
-    lines.iter_mut().filter(|l| !l.over).for_each(|l| l.session.abandon(&shared.limits, &mut tally));
-    Ok(tally)
-}
-
-type Opened<'p> = (Poll, Vec<Line<'p>>);
-
-fn open<'p>(shared: &'p Shared, index: usize, threads: usize) -> Result<Opened<'p>, Failure> {
-    let plan = shared.plan;
-    let poll = Poll::new().map_err(|e| Failure::World(format!("epoll: {e}")))?;
-    let mut lines = Vec::new();
-    for id in (index..plan.connections).step_by(threads) {
-        if shared.stop.load(Ordering::Relaxed) {
-            break;
-        }
-        let socket = Socket::connect(plan.target_of(id)).map_err(Failure::World)?;
-        let watched = socket.set_nonblocking().and_then(|()| poll.add(socket.as_raw_fd(), lines.len()));
-        watched.map_err(|e| Failure::World(format!("connection {id}: {e}")))?;
-        let session = Session::new(plan, shared.phase, shared.ledger, &shared.filler, id);
-        lines.push(Line { socket, session, blocked: false, next: Next::Answers, over: false });
-    }
-    Ok((poll, lines))
-}
-
-fn receive(line: &mut Line, now: &impl Fn() -> u64, shared: &Shared, tally: &mut Tally) -> Result<(), Failure> {
-    let lost = |line: &Line, why: String| {
-        let id = line.session.id();
-        Failure::World(format!("{} dropped connection {id}: {why}", shared.plan.target_of(id)))
-    };
-    let count = match line.socket.read(line.session.spare()) {
-        Ok(0) => return Err(lost(line, "end of stream".into())),
-        Ok(count) => count,
-        Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => return Ok(()),
-        Err(error) => return Err(lost(line, error.to_string())),
-    };
-    tally.bytes_in += count as u64;
-    let before = (tally.gets.len() + tally.writes.len(), tally.slowest.first().map_or(0, |s| s.took_ns));
-    line.session.received(count, now(), tally).map_err(Failure::Bad)?;
-    shared.answers.fetch_add(tally.gets.len() + tally.writes.len() - before.0, Ordering::Relaxed);
-    let worst = tally.slowest.first().map_or(0, |s| s.took_ns);
-    if worst > before.1 {
-        shared.worst_ns.fetch_max(worst, Ordering::Relaxed);
-    }
-    Ok(())
-}
-
-/// Asks and writes what can be; whether the line has just come to its end.
-fn advance(
-    line: &mut Line,
-    token: usize,
-    now_ns: u64,
-    shared: &Shared,
-    poll: &Poll,
-    tally: &mut Tally,
-    due: &mut BinaryHeap<Reverse<(u64, usize)>>,
-) -> Result<bool, Failure> {
-    let next = line.session.fill(now_ns, &shared.limits, tally);
-    if let Next::Due(at) = next
-        && line.next != next
-    {
-        due.push(Reverse((at, token)));
-    }
-    line.next = next;
-    let broken = |id: usize, e: io::Error| Failure::World(format!("connection {id}: {e}"));
-    while !line.session.unsent().is_empty() {
-        match line.socket.write(line.session.unsent()) {
-            Ok(count) => {
-                tally.bytes_out += count as u64;
-                line.session.sent(count);
+            (Some(_), Phase::Populate) => {
+                let all = plan.keys * book.names.len() as u64;
+                let done = self.answers as f64 / all as f64;
+                (Stage::Populating, done, (done > 0.0).then(|| now_s / done * (1.0 - done)))
             }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(broken(line.session.id(), error)),
-        }
-    }
-    let blocked = !line.session.unsent().is_empty();
-    if blocked != line.blocked {
-        let changed = poll.want_write(line.socket.as_raw_fd(), token, blocked);
-        changed.map_err(|e| broken(line.session.id(), e))?;
-        line.blocked = blocked;
-    }
-    line.over = next == Next::Finished && line.session.is_quiet();
-    Ok(line.over)
-}
-
-fn draw_live_line(shared: &Shared) {
-    let mut shown = (Instant::now(), 0);
-    let begun = shown.0;
-    let mut drawn = false;
-    while shared.running.load(Ordering::SeqCst) > 0 {
-        std::thread::sleep(Duration::from_millis(20));
-        let passed = shown.0.elapsed();
-        if passed < Duration::from_secs(1) {
-            continue;
-        }
-        let answers = shared.answers.load(Ordering::Relaxed);
-        let per_second = (answers - shown.1) as f64 / passed.as_secs_f64();
-        let what = match (shared.phase, shared.plan.pace) {
-            (Phase::Populate, _) => "populating".to_string(),
-            (_, Pace::Closed) => "closed loop".to_string(),
-            (_, Pace::Open { per_second }) => format!("open loop at {per_second}/s"),
+            (Some(_), Phase::Measure) if now_ns < book.warmup_ns => {
+                (Stage::Warming, now_s / warmup_s, Some(warmup_s - now_s))
+            }
+            (Some(_), Phase::Measure) => {
+                let by_time = plan.measured().map(|d| (now_s - warmup_s) / d.as_secs_f64().max(1e-9));
+                let by_count = plan.requests.map(|r| self.answers as f64 / r.max(1) as f64);
+                let done = by_time.into_iter().chain(by_count).fold(0.0, f64::max);
+                (Stage::Measuring, done, (done > 0.0).then(|| (now_s - warmup_s) / done * (1.0 - done).max(0.0)))
+            }
         };
-        let worst_ms = shared.worst_ns.load(Ordering::Relaxed) as f64 / 1e6;
-        let seconds = begun.elapsed().as_secs();
-        eprint!("\r{seconds:4} s  {what}: {answers} answers, {per_second:.0}/s, slowest so far {worst_ms:.2} ms   ");
-        drawn = true;
-        shown = (Instant::now(), answers);
+        let phase = book.phase_at(now_ns);
+        self.number += 1;
+        let tick_s = ticks.max(1) as f64 * TICK_NS as f64 / 1e9;
+        Live {
+            number: self.number,
+            stage,
+            phase: plan
+                .phases
+                .get(phase)
+                .filter(|_| book.phase == Phase::Measure)
+                .map_or(String::new(), |p| p.name.clone()),
+            progress: progress.clamp(0.0, 1.0),
+            left_s,
+            passed_s: now_s,
+            answers: self.answers,
+            errors: self.errors,
+            per_s: recent.answers as f64 / tick_s,
+            wanted_per_s: self.wanted(now_ns),
+            p50_ns: recent.quantile_ns(0.5),
+            p90_ns: recent.quantile_ns(0.9),
+            p99_ns: recent.quantile_ns(0.99),
+            p999_ns: recent.quantile_ns(0.999),
+            max_ns: recent.max_ns,
+            late_max_ns: recent.late_max_ns,
+            own_cpu,
+            first_error: self.shared.first_error.lock().expect("nobody panics holding it").clone(),
+        }
     }
-    if drawn {
-        eprintln!();
+
+    fn wanted(&self, now_ns: u64) -> Option<f64> {
+        let open = self.shared.book.phase == Phase::Measure && self.shared.plan.pace != Pace::Closed;
+        open.then(|| self.shared.book.rate_at(now_ns)).flatten()
     }
+
+    fn keep(&mut self, tick: u64, interval: Interval, own_cpu: f64) {
+        let at_ns = tick * TICK_NS + self.shared.book.warmup_ns;
+        let at_s = tick as f64 * TICK_NS as f64 / 1e9;
+        let phase = self.shared.book.phase_at(at_ns);
+        let wanted_per_s = self.wanted(at_ns + TICK_NS - 1);
+        if let Some(last) = self.kept.last_mut()
+            && last.ticks < self.joined
+            && last.phase == phase
+        {
+            last.interval.add(&interval);
+            last.ticks += 1;
+            last.cpu_ticks += own_cpu;
+            last.wanted_per_s = wanted_per_s;
+            return;
+        }
+        self.kept.push(Kept { at_s, ticks: 1, interval, wanted_per_s, phase, cpu_ticks: own_cpu });
+        if self.kept.len() > TICKS_MAX {
+            self.joined *= 2;
+            let mut halved: Vec<Kept> = Vec::with_capacity(self.kept.len() / 2 + 1);
+            for kept in self.kept.drain(..) {
+                match halved.last_mut() {
+                    Some(last) if last.ticks < self.joined && last.phase == kept.phase => {
+                        last.interval.add(&kept.interval);
+                        last.ticks += kept.ticks;
+                        last.cpu_ticks += kept.cpu_ticks;
+                        last.wanted_per_s = kept.wanted_per_s;
+                    }
+                    _ => halved.push(kept),
+                }
+            }
+            self.kept = halved;
+        }
+    }
+
+    fn series(&self) -> Vec<Tick> {
+        let told = |k: &Kept| {
+            let seconds = k.ticks as f64 * TICK_NS as f64 / 1e9;
+            k.interval.tick(k.at_s, seconds, k.phase, k.wanted_per_s, k.cpu_ticks / k.ticks as f64)
+        };
+        self.kept.iter().map(told).collect()
+    }
+}
+
+/// Which tick a time falls into; those before measuring are below 0.
+pub fn tick_of(now_ns: u64, warmup_ns: u64) -> i64 {
+    (now_ns as i64 - warmup_ns as i64).div_euclid(TICK_NS as i64)
 }

@@ -1,9 +1,11 @@
-//! Room: loadgen. One stream to a target, TCP or Unix. Touches: the kernel through std, wire (the RESP3 greeting).
+//! Room: loadgen. One blocking stream to a target, TCP or Unix: for what is asked beside the load.
+//! Touches: the kernel through std, wire, session (the greeting).
 
-use crate::plan::{Dialect, Place, Target};
+use crate::plan::{Place, Target};
+use crate::session::greeting;
 use crate::wire;
 use std::io::{self, Read, Write};
-use std::net::{TcpStream, ToSocketAddrs};
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
@@ -17,11 +19,13 @@ pub enum Socket {
 }
 
 impl Socket {
-    /// Connects; with RESP3 also greets. Reads and writes block, for at most five seconds.
+    /// Connects and says what the target asks for: HELLO 3, AUTH, SELECT. Reads and writes block, for at most five seconds.
     pub fn connect(target: &Target) -> Result<Socket, String> {
         let mut socket = Socket::open(target).map_err(|e| format!("cannot connect to {target}: {e}"))?;
-        if target.dialect == Dialect::Resp3 {
-            socket.greet().map_err(|e| format!("{target} does not take HELLO 3: {e}"))?;
+        for words in greeting(target) {
+            let words: Vec<&[u8]> = words.iter().map(Vec::as_slice).collect();
+            let name = String::from_utf8_lossy(words[0]).lines().next().unwrap_or_default().to_string();
+            socket.greet(target, &words).map_err(|e| format!("{target} does not take {name}: {e}"))?;
         }
         Ok(socket)
     }
@@ -52,31 +56,61 @@ impl Socket {
         }
     }
 
-    fn greet(&mut self) -> io::Result<()> {
+    fn greet(&mut self, target: &Target, words: &[&[u8]]) -> io::Result<()> {
+        if target.dialect.is_resp() {
+            let reply = self.ask(words)?;
+            return if reply[0] == b'-' { Err(io::Error::other(reply.escape_ascii().to_string())) } else { Ok(()) };
+        }
+        self.write_all(words[0])?;
+        let reply = self.read_until(|got| got.ends_with(b"\r\n"))?;
+        if reply == b"STORED\r\n" { Ok(()) } else { Err(io::Error::other(reply.escape_ascii().to_string())) }
+    }
+
+    /// One RESP command and its whole answer as bytes.
+    pub fn ask(&mut self, words: &[&[u8]]) -> io::Result<Vec<u8>> {
         let mut ask = Vec::new();
-        wire::draw_command(&mut ask, &[b"HELLO", b"3"]);
+        wire::draw_command(&mut ask, words);
         self.write_all(&ask)?;
         let mut reply = Vec::new();
         loop {
-            let mut piece = [0; 4096];
-            let count = self.read(&mut piece)?;
-            if count == 0 {
-                return Err(io::ErrorKind::UnexpectedEof.into());
-            }
-            reply.extend_from_slice(&piece[..count]);
             match wire::resp_reply_len(&reply) {
                 Ok(None) => {}
-                Ok(Some(len)) if len == reply.len() && reply[0] == b'%' => return Ok(()),
+                Ok(Some(len)) if len == reply.len() => return Ok(reply),
                 Ok(Some(_)) => return Err(io::Error::other(reply.escape_ascii().to_string())),
                 Err(wire::Malformed(why)) => return Err(io::Error::other(why)),
             }
+            self.read_some(&mut reply)?;
         }
     }
 
-    pub fn set_nonblocking(&self) -> io::Result<()> {
+    /// Reads until `whole` says so.
+    pub fn read_until(&mut self, whole: impl Fn(&[u8]) -> bool) -> io::Result<Vec<u8>> {
+        let mut got = Vec::new();
+        while !whole(&got) {
+            self.read_some(&mut got)?;
+        }
+        Ok(got)
+    }
+
+    fn read_some(&mut self, into: &mut Vec<u8>) -> io::Result<()> {
+        // 16 MiB: what is asked beside the load has short answers.
+        if into.len() > 16 << 20 {
+            return Err(io::Error::other("an answer without an end"));
+        }
+        let mut piece = [0; 4096];
+        let count = self.read(&mut piece)?;
+        if count == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        into.extend_from_slice(&piece[..count]);
+        Ok(())
+    }
+
+    /// Where a TCP connection went.
+    pub fn peer(&self) -> Option<SocketAddr> {
         match self {
-            Socket::Tcp(stream) => stream.set_nonblocking(true),
-            Socket::Unix(stream) => stream.set_nonblocking(true),
+            Socket::Tcp(stream) => stream.peer_addr().ok(),
+            Socket::Unix(_) => None,
         }
     }
 }

@@ -1,284 +1,316 @@
-//! Room: loadgen. Counting answers, and saying what was counted. Touches: plan, wire (what an answer is).
+//! Room: loadgen. Counting answers: what one thread, or all of them, saw. Touches: outcome (histograms), wire (answers).
 
-use crate::plan::{Pace, Plan, Verb};
+use crate::outcome::{Latency, Slow, Tick, VerbOutcome};
 use crate::wire::Answer;
-use hdrhistogram::Histogram;
+
+/// Of one verb.
+#[derive(Clone, Debug, Default)]
+pub struct VerbTally {
+    pub latency: Latency,
+    pub hits: u64,
+    pub misses: u64,
+    pub errors: u64,
+}
 
 /// One answer that took long.
 #[derive(Clone, Copy, Debug)]
-pub struct Slow {
-    pub due_ns: u64,
-    pub took_ns: u64,
+struct SlowAnswer {
+    verb: u16,
+    due_ns: u64,
+    took_ns: u64,
 }
 
-/// What one thread, or all of them, counted. Latencies in nanoseconds.
+/// What one thread, or all of them, counted. Times in nanoseconds since the start.
 pub struct Tally {
     warmup_ns: u64,
-    pub gets: Histogram<u64>,
-    pub writes: Histogram<u64>,
-    /// How far behind its time an ask of an open loop was made: this program's own part of the latency, or the pipeline's.
-    pub late: Histogram<u64>,
-    pub hits: u64,
-    pub misses: u64,
-    pub refused: u64,
-    pub first_refusal: Option<String>,
+    pub verbs: Vec<VerbTally>,
+    /// How late asks of an open loop were made by this program's own doing.
+    pub late: Latency,
+    pub first_error: Option<String>,
+    /// Errors while warming up are counted here alone.
+    pub errors_all: u64,
     pub unanswered: u64,
+    pub reconnects: u64,
     pub bytes_in: u64,
     pub bytes_out: u64,
     pub last_answer_ns: u64,
-    /// The slowest answers, at most `SLOW_MOST`.
-    pub slowest: Vec<Slow>,
+    slowest: Vec<SlowAnswer>,
+    /// Since it was last taken.
+    pub interval: Interval,
 }
 
 const SLOW_MOST: usize = 20;
 
-fn histogram() -> Histogram<u64> {
-    // 3 digits up to one hour; what is above is counted as an hour.
-    Histogram::new_with_bounds(1, 3_600_000_000_000, 3).expect("constant bounds that hdrhistogram takes")
-}
-
 impl Tally {
     /// Answers to what was due before `warmup_ns` are not counted.
-    pub fn new(warmup_ns: u64) -> Tally {
+    pub fn new(verbs: usize, warmup_ns: u64) -> Tally {
         Tally {
             warmup_ns,
-            gets: histogram(),
-            writes: histogram(),
-            late: histogram(),
-            hits: 0,
-            misses: 0,
-            refused: 0,
-            first_refusal: None,
+            verbs: vec![VerbTally::default(); verbs],
+            late: Latency::new(),
+            first_error: None,
+            errors_all: 0,
             unanswered: 0,
+            reconnects: 0,
             bytes_in: 0,
             bytes_out: 0,
             last_answer_ns: 0,
             slowest: Vec::new(),
+            interval: Interval::default(),
         }
     }
 
-    pub fn answered(&mut self, verb: Verb, due_ns: u64, now_ns: u64, answer: &Answer) {
-        if let Answer::Refused(text) = answer {
-            self.refused += 1;
-            self.first_refusal.get_or_insert_with(|| text.escape_ascii().to_string());
-        }
+    /// `reads`: what is missing counts as a miss, what is there as a hit.
+    #[inline]
+    pub fn answered(&mut self, verb: u16, reads: bool, due_ns: u64, now_ns: u64, answer: &Answer) {
+        let took_ns = now_ns.saturating_sub(due_ns);
         self.last_answer_ns = self.last_answer_ns.max(now_ns);
+        self.interval.record(took_ns);
+        if let Answer::Refused(text) = answer {
+            self.interval.errors += 1;
+            self.errors_all += 1;
+            self.first_error.get_or_insert_with(|| text.escape_ascii().to_string());
+        }
         if due_ns < self.warmup_ns {
             return;
         }
-        let took_ns = now_ns - due_ns;
-        match verb {
-            Verb::Get => {
-                match answer {
-                    Answer::Value { .. } => self.hits += 1,
-                    Answer::Missing => self.misses += 1,
-                    _ => {}
-                }
-                self.gets.saturating_record(took_ns);
+        let counts = &mut self.verbs[verb as usize];
+        match answer {
+            Answer::Refused(_) => counts.errors += 1,
+            Answer::Value { .. } if reads => counts.hits += 1,
+            Answer::Missing if reads => counts.misses += 1,
+            Answer::Many { hits, misses } => {
+                counts.hits += hits;
+                counts.misses += misses;
             }
-            Verb::Set | Verb::Delete => self.writes.saturating_record(took_ns),
+            _ => {}
         }
-        self.keep_if_slow(Slow { due_ns, took_ns });
+        counts.latency.saturating_record(took_ns);
+        if self.slowest.len() < SLOW_MOST || self.slowest[SLOW_MOST - 1].took_ns < took_ns {
+            self.keep_slow(SlowAnswer { verb, due_ns, took_ns });
+        }
     }
 
-    fn keep_if_slow(&mut self, slow: Slow) {
-        if self.slowest.len() == SLOW_MOST && self.slowest[SLOW_MOST - 1].took_ns >= slow.took_ns {
-            return;
-        }
+    fn keep_slow(&mut self, slow: SlowAnswer) {
         let at = self.slowest.partition_point(|s| s.took_ns >= slow.took_ns);
         self.slowest.insert(at, slow);
         self.slowest.truncate(SLOW_MOST);
     }
 
-    pub fn sent_late(&mut self, by_ns: u64) {
-        self.late.saturating_record(by_ns);
+    pub fn asked_late(&mut self, due_ns: u64, by_ns: u64) {
+        self.interval.late_max_ns = self.interval.late_max_ns.max(by_ns);
+        if due_ns >= self.warmup_ns {
+            self.late.saturating_record(by_ns);
+        }
     }
 
     pub fn add(&mut self, other: &Tally) {
-        for (mine, theirs) in
-            [(&mut self.gets, &other.gets), (&mut self.writes, &other.writes), (&mut self.late, &other.late)]
-        {
-            mine.add(theirs).expect("both have the same bounds");
+        for (mine, theirs) in self.verbs.iter_mut().zip(&other.verbs) {
+            mine.latency.add(&*theirs.latency).expect("both have the same bounds");
+            mine.hits += theirs.hits;
+            mine.misses += theirs.misses;
+            mine.errors += theirs.errors;
         }
-        self.hits += other.hits;
-        self.misses += other.misses;
-        self.refused += other.refused;
-        if self.first_refusal.is_none() {
-            self.first_refusal.clone_from(&other.first_refusal);
+        self.late.add(&*other.late).expect("both have the same bounds");
+        if self.first_error.is_none() {
+            self.first_error.clone_from(&other.first_error);
         }
+        self.errors_all += other.errors_all;
         self.unanswered += other.unanswered;
+        self.reconnects += other.reconnects;
         self.bytes_in += other.bytes_in;
         self.bytes_out += other.bytes_out;
         self.last_answer_ns = self.last_answer_ns.max(other.last_answer_ns);
         for slow in &other.slowest {
-            self.keep_if_slow(*slow);
+            self.keep_slow(*slow);
         }
     }
 
-    pub fn all(&self) -> Histogram<u64> {
-        let mut all = self.gets.clone();
-        all.add(&self.writes).expect("both have the same bounds");
+    pub fn all(&self) -> Latency {
+        let mut all = Latency::new();
+        for verb in &self.verbs {
+            all.add(&*verb.latency).expect("both have the same bounds");
+        }
         all
     }
 
-    /// Measured time, in seconds.
+    /// Measured time until the last answer, in seconds.
     pub fn seconds(&self) -> f64 {
         (self.last_answer_ns.saturating_sub(self.warmup_ns)).max(1) as f64 / 1e9
     }
+
+    pub fn slowest(&self, names: &[String]) -> Vec<Slow> {
+        let told = |s: &SlowAnswer| Slow {
+            verb: names.get(s.verb as usize).cloned().unwrap_or_default(),
+            due_s: s.due_ns.saturating_sub(self.warmup_ns) as f64 / 1e9,
+            took_ns: s.took_ns,
+        };
+        self.slowest.iter().map(told).collect()
+    }
+
+    pub fn outcomes(&self, names: &[String]) -> Vec<VerbOutcome> {
+        let told = |(verb, name): (&VerbTally, &String)| VerbOutcome {
+            name: name.clone(),
+            count: verb.latency.len(),
+            hits: verb.hits,
+            misses: verb.misses,
+            errors: verb.errors,
+            latency: verb.latency.clone(),
+        };
+        self.verbs.iter().zip(names).map(told).collect()
+    }
 }
 
-const QUANTILES: [(&str, f64); 6] =
-    [("p50", 0.50), ("p90", 0.90), ("p95", 0.95), ("p99", 0.99), ("p99.9", 0.999), ("p99.99", 0.9999)];
-
-/// A table for people.
-pub fn text(plan: &Plan, tally: &Tally, cpu_s: f64) -> String {
-    let mut out = String::new();
-    let targets: Vec<String> = plan.targets.iter().map(ToString::to_string).collect();
-    let pace = match plan.pace {
-        Pace::Closed => "closed loop, latency from the ask".to_string(),
-        Pace::Open { per_second } => format!("open loop at {per_second}/s, latency from the time an ask was due"),
-    };
-    let all = tally.all();
-    let seconds = tally.seconds();
-    let mut line = |text: String| {
-        out.push_str(&text);
-        out.push('\n');
-    };
-    line(format!(
-        "{}: {} connections, pipeline {}, {} threads; {pace}",
-        targets.join(" "),
-        plan.connections,
-        plan.pipeline,
-        plan.threads
-    ));
-    let mut head = format!("{:8}{:>12}{:>12}", "us", "answers", "per second");
-    QUANTILES.iter().for_each(|(name, _)| head += &format!("{name:>10}"));
-    line(head + &format!("{:>10}{:>10}", "max", "mean"));
-    let rows = [("get", &tally.gets), ("set", &tally.writes), ("all", &all), ("late", &tally.late)];
-    for (name, histogram) in rows.iter().filter(|(_, h)| !h.is_empty()) {
-        let mut row = format!("{name:8}{:>12}{:>12.0}", histogram.len(), histogram.len() as f64 / seconds);
-        QUANTILES.iter().for_each(|(_, q)| row += &format!("{:>10.1}", us(histogram.value_at_quantile(*q))));
-        line(row + &format!("{:>10.1}{:>10.1}", us(histogram.max()), histogram.mean() / 1e3));
-    }
-    line(format!(
-        "{seconds:.2} s; hits {}, misses {}, errors {}, unanswered {}; {:.1} MB out, {:.1} MB in; own CPU {cpu_s:.2} s",
-        tally.hits,
-        tally.misses,
-        tally.refused,
-        tally.unanswered,
-        tally.bytes_out as f64 / 1e6,
-        tally.bytes_in as f64 / 1e6
-    ));
-    if let Some(first) = &tally.first_refusal {
-        line(format!("first error: {first}"));
-    }
-    if plan.verify {
-        line("verified: every value read was whole, of its key, and of a version that may be".into());
-    }
-    out
+/// A stretch of time in small: counts and a histogram of 1.5 % steps, so that many can be kept.
+#[derive(Clone, Debug, Default)]
+pub struct Interval {
+    pub answers: u64,
+    pub errors: u64,
+    pub max_ns: u64,
+    pub late_max_ns: u64,
+    steps: Vec<u32>,
 }
 
-/// The same for programs: one object on one line; latencies in microseconds.
-pub fn json(plan: &Plan, tally: &Tally, cpu_s: f64) -> String {
-    let seconds = tally.seconds();
-    let targets: Vec<String> = plan.targets.iter().map(|t| quote(&t.to_string())).collect();
-    let rate = match plan.pace {
-        Pace::Closed => "null".to_string(),
-        Pace::Open { per_second } => per_second.to_string(),
-    };
-    let slowest: Vec<String> = tally
-        .slowest
-        .iter()
-        .map(|s| format!("{{\"due_s\":{:.6},\"us\":{:.1}}}", s.due_ns as f64 / 1e9, us(s.took_ns)))
-        .collect();
-    let refusal = tally.first_refusal.as_ref().map_or("null".to_string(), |t| quote(t));
-    format!(
-        "{{\"targets\":[{}],\"connections\":{},\"pipeline\":{},\"threads\":{},\"keys\":{},\"rate\":{rate},\
-         \"seed\":{},\"verified\":{},\"seconds\":{seconds:.6},\"cpu_s\":{cpu_s:.3},\
-         \"all\":{},\"get\":{},\"set\":{},\"late\":{},\
-         \"hits\":{},\"misses\":{},\"errors\":{},\"first_error\":{refusal},\"unanswered\":{},\
-         \"bytes_out\":{},\"bytes_in\":{},\"slowest\":[{}]}}",
-        targets.join(","),
-        plan.connections,
-        plan.pipeline,
-        plan.threads,
-        plan.keys,
-        plan.seed,
-        plan.verify,
-        latencies(&tally.all(), seconds),
-        latencies(&tally.gets, seconds),
-        latencies(&tally.writes, seconds),
-        latencies(&tally.late, seconds),
-        tally.hits,
-        tally.misses,
-        tally.refused,
-        tally.unanswered,
-        tally.bytes_out,
-        tally.bytes_in,
-        slowest.join(",")
-    )
-}
+// 64 steps to a doubling, up to one hour (2^41.7 ns).
+const STEP_BITS: u32 = 6;
+const STEPS: usize = (42 - STEP_BITS as usize + 1) << STEP_BITS;
 
-fn latencies(histogram: &Histogram<u64>, seconds: f64) -> String {
-    if histogram.is_empty() {
-        return "null".into();
+fn step_of(ns: u64) -> usize {
+    if ns < 1 << STEP_BITS {
+        return ns as usize;
     }
-    let mut out = format!("{{\"count\":{},\"per_s\":{:.1}", histogram.len(), histogram.len() as f64 / seconds);
-    for (name, quantile) in QUANTILES {
-        out += &format!(",\"{name}\":{:.1}", us(histogram.value_at_quantile(quantile)));
+    let doubling = ns.ilog2();
+    let within = (ns >> (doubling - STEP_BITS)) as usize & ((1 << STEP_BITS) - 1);
+    ((((doubling - STEP_BITS + 1) as usize) << STEP_BITS) | within).min(STEPS - 1)
+}
+
+/// The highest value of a step.
+fn step_top(step: usize) -> u64 {
+    if step < 1 << STEP_BITS {
+        return step as u64;
     }
-    out + &format!(",\"max\":{:.1},\"mean\":{:.1}}}", us(histogram.max()), histogram.mean() / 1e3)
+    let doubling = (step >> STEP_BITS) as u32 - 1 + STEP_BITS;
+    let within = (step & ((1 << STEP_BITS) - 1)) as u64;
+    (((1u64 << STEP_BITS) + within + 1) << (doubling - STEP_BITS)) - 1
 }
 
-fn us(ns: u64) -> f64 {
-    ns as f64 / 1e3
-}
+impl Interval {
+    #[inline]
+    fn record(&mut self, ns: u64) {
+        if self.steps.is_empty() {
+            self.steps.resize(STEPS, 0);
+        }
+        self.answers += 1;
+        self.max_ns = self.max_ns.max(ns);
+        self.steps[step_of(ns)] += 1;
+    }
 
-/// A JSON string.
-pub fn quote(text: &str) -> String {
-    let mut out = String::from("\"");
-    for c in text.chars() {
-        match c {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            c if c < ' ' => out += &format!("\\u{:04x}", c as u32),
-            c => out.push(c),
+    pub fn add(&mut self, other: &Interval) {
+        self.answers += other.answers;
+        self.errors += other.errors;
+        self.max_ns = self.max_ns.max(other.max_ns);
+        self.late_max_ns = self.late_max_ns.max(other.late_max_ns);
+        if self.steps.len() < other.steps.len() {
+            self.steps.resize(other.steps.len(), 0);
+        }
+        for (mine, theirs) in self.steps.iter_mut().zip(&other.steps) {
+            *mine += theirs;
         }
     }
-    out.push('"');
-    out
+
+    /// Gives what was counted and begins anew, without giving up its memory.
+    pub fn drain_into(&mut self, other: &mut Interval) {
+        other.add(self);
+        (self.answers, self.errors, self.max_ns, self.late_max_ns) = (0, 0, 0, 0);
+        self.steps.fill(0);
+    }
+
+    pub fn quantile_ns(&self, q: f64) -> u64 {
+        let rank = (self.answers as f64 * q).ceil().max(1.0) as u64;
+        let mut seen = 0;
+        for (step, count) in self.steps.iter().enumerate() {
+            seen += u64::from(*count);
+            if seen >= rank {
+                return step_top(step).min(self.max_ns);
+            }
+        }
+        self.max_ns
+    }
+
+    pub fn tick(&self, at_s: f64, seconds: f64, phase: usize, wanted_per_s: Option<f64>, own_cpu: f64) -> Tick {
+        Tick {
+            at_s,
+            seconds,
+            phase,
+            answers: self.answers,
+            errors: self.errors,
+            wanted_per_s,
+            p50_ns: self.quantile_ns(0.5),
+            p90_ns: self.quantile_ns(0.9),
+            p99_ns: self.quantile_ns(0.99),
+            p999_ns: self.quantile_ns(0.999),
+            max_ns: self.max_ns,
+            late_max_ns: self.late_max_ns,
+            own_cpu,
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::tests::small;
 
     #[test]
     fn warmup_is_not_counted_and_tallies_add_up() {
-        let mut one = Tally::new(1000);
-        one.answered(Verb::Get, 999, 5000, &Answer::Missing);
-        one.answered(Verb::Get, 1000, 3000, &Answer::Missing);
-        let mut two = Tally::new(1000);
-        two.answered(Verb::Set, 2000, 9000, &Answer::Refused(b"OOM"));
+        let mut one = Tally::new(2, 1000);
+        one.answered(0, true, 999, 5000, &Answer::Missing);
+        one.answered(0, true, 1000, 3000, &Answer::Missing);
+        let mut two = Tally::new(2, 1000);
+        two.answered(1, false, 2000, 9000, &Answer::Refused(b"OOM"));
         for took in 0..100 {
-            two.answered(Verb::Get, 2000, 2000 + took, &Answer::Value { data: b"", flags: 0 });
+            two.answered(0, true, 2000, 2000 + took, &Answer::Value { data: b"", flags: 0 });
         }
+        two.answered(0, true, 2000, 2000, &Answer::Many { hits: 3, misses: 2 });
         one.add(&two);
-        assert_eq!((one.misses, one.hits, one.refused, one.gets.len(), one.writes.len()), (1, 100, 1, 101, 1));
-        assert_eq!(one.slowest.len(), SLOW_MOST);
-        assert_eq!((one.slowest[0].took_ns, one.slowest[1].took_ns), (7000, 2000));
-        assert_eq!(one.first_refusal.as_deref(), Some("OOM"));
+        let get = &one.verbs[0];
+        assert_eq!((get.misses, get.hits, get.latency.len()), (3, 103, 102));
+        assert_eq!((one.verbs[1].errors, one.errors_all, one.first_error.as_deref()), (1, 1, Some("OOM")));
+        let slowest = one.slowest(&["get".into(), "set".into()]);
+        assert_eq!((slowest.len(), slowest[0].took_ns, slowest[1].took_ns), (SLOW_MOST, 7000, 2000));
+        assert_eq!((slowest[0].verb.as_str(), slowest[0].due_s), ("set", 1e-6));
+        assert_eq!(one.all().len(), 103);
     }
 
     #[test]
-    fn json_is_whole() {
-        let mut tally = Tally::new(0);
-        tally.answered(Verb::Get, 0, 1_000_000, &Answer::Refused(b"no\n"));
-        let json = json(&small(), &tally, 0.5);
-        assert!(json.contains("\"first_error\":\"no\\\\n\""), "{json}");
-        assert_eq!(quote("a\"b\\c\u{1}"), "\"a\\\"b\\\\c\\u0001\"");
-        assert_eq!(json.matches('{').count(), json.matches('}').count());
-        assert!(json.contains("\"set\":null") && json.contains("\"p99.9\":1000."), "{json}");
+    fn steps_hold_their_values_within_two_percent() {
+        let mut ns = 1u64;
+        let mut last = 0;
+        while ns < 3_600_000_000_000 {
+            let step = step_of(ns);
+            assert!(step >= last && step < STEPS);
+            last = step;
+            let top = step_top(step);
+            assert!(top >= ns && (top - ns) as f64 <= ns as f64 / 60.0, "{ns} {top}");
+            assert_eq!(step_of(top), step, "{ns}");
+            assert_eq!(step_of(top + 1), step + 1, "{ns}");
+            ns += ns / 7 + 1;
+        }
+        assert_eq!(step_of(u64::MAX), STEPS - 1);
+    }
+
+    #[test]
+    fn quantiles_of_an_interval_are_near_the_sorted_ones() {
+        let mut interval = Interval::default();
+        let mut values: Vec<u64> = (0..10_000u64).map(|i| crate::chance::mix(i) % 5_000_000 + 1).collect();
+        values.iter().for_each(|v| interval.record(*v));
+        values.sort_unstable();
+        for q in [0.5, 0.9, 0.99, 0.999] {
+            let want = values[(values.len() as f64 * q) as usize - 1] as f64;
+            let got = interval.quantile_ns(q) as f64;
+            assert!((got / want - 1.0).abs() < 0.02, "{q}: {got} {want}");
+        }
+        let mut other = Interval::default();
+        interval.drain_into(&mut other);
+        assert_eq!((interval.answers, interval.quantile_ns(0.5), other.answers), (0, 0, 10_000));
     }
 }

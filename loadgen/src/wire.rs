@@ -1,10 +1,10 @@
-//! Room: loadgen. Asks to bytes and bytes to answers, RESP2, RESP3 and memcached text, written from the protocols' own
-//! descriptions. Touches: plan (verbs and dialects).
+//! Room: loadgen. Asks to bytes and bytes to answers, RESP2, RESP3, memcached text and meta, written from the protocols'
+//! own descriptions. Touches: plan (verbs and dialects).
 //!
 //! Sources: redis.io "RESP protocol spec", memcached doc/protocol.txt.
 
 use crate::plan::{Dialect, Verb};
-use std::io::Write;
+use crate::recipe::push_number;
 
 /// What a server said to one ask.
 #[derive(Debug, PartialEq, Eq)]
@@ -18,6 +18,13 @@ pub enum Answer<'a> {
     Done,
     /// An integer or a line that is neither an error nor one of the above.
     Word(&'a [u8]),
+    /// Several values in one answer: how many were there and how many not.
+    Many {
+        hits: u64,
+        misses: u64,
+    },
+    /// Not an answer: a message that the server sends by itself, its last word.
+    Push(&'a [u8]),
     /// An error in the server's words.
     Refused(&'a [u8]),
 }
@@ -29,29 +36,53 @@ pub struct Malformed(pub String);
 pub fn draw_get(dialect: Dialect, out: &mut Vec<u8>, key: &[u8]) {
     match dialect {
         Dialect::Memcached => draw_words(out, &[b"get", key]),
+        Dialect::Meta => draw_words(out, &[b"mg", key, b"v"]),
         _ => draw_command(out, &[b"GET", key]),
     }
 }
 
 pub fn draw_set(dialect: Dialect, out: &mut Vec<u8>, key: &[u8], flags: u32, value: &[u8]) {
-    match dialect {
-        Dialect::Memcached => {
-            out.extend_from_slice(b"set ");
-            out.extend_from_slice(key);
-            number(out, b' ', u64::from(flags));
-            out.extend_from_slice(b" 0");
-            number(out, b' ', value.len() as u64);
-            out.extend_from_slice(b"\r\n");
-            out.extend_from_slice(value);
-            out.extend_from_slice(b"\r\n");
+    draw_set_for(dialect, out, key, flags, None, value);
+}
+
+/// With a lifetime in seconds; flags are memcached's.
+pub fn draw_set_for(dialect: Dialect, out: &mut Vec<u8>, key: &[u8], flags: u32, seconds: Option<u32>, value: &[u8]) {
+    let meta = match dialect {
+        Dialect::Memcached => false,
+        Dialect::Meta => true,
+        _ => {
+            return match seconds {
+                None => draw_command(out, &[b"SET", key, value]),
+                Some(seconds) => draw_command(out, &[b"SET", key, value, b"EX", seconds.to_string().as_bytes()]),
+            };
         }
-        _ => draw_command(out, &[b"SET", key, value]),
+    };
+    out.extend_from_slice(if meta { b"ms " } else { b"set " });
+    out.extend_from_slice(key);
+    if meta {
+        number(out, b' ', value.len() as u64);
+        if flags != 0 {
+            out.push(b' ');
+            number(out, b'F', u64::from(flags));
+        }
+        if let Some(seconds) = seconds {
+            out.push(b' ');
+            number(out, b'T', u64::from(seconds));
+        }
+    } else {
+        number(out, b' ', u64::from(flags));
+        number(out, b' ', u64::from(seconds.unwrap_or(0)));
+        number(out, b' ', value.len() as u64);
     }
+    out.extend_from_slice(b"\r\n");
+    out.extend_from_slice(value);
+    out.extend_from_slice(b"\r\n");
 }
 
 pub fn draw_delete(dialect: Dialect, out: &mut Vec<u8>, key: &[u8]) {
     match dialect {
         Dialect::Memcached => draw_words(out, &[b"delete", key]),
+        Dialect::Meta => draw_words(out, &[b"md", key]),
         _ => draw_command(out, &[b"DEL", key]),
     }
 }
@@ -80,8 +111,32 @@ pub fn draw_words(out: &mut Vec<u8>, words: &[&[u8]]) {
 }
 
 fn number(out: &mut Vec<u8>, before: u8, n: u64) {
-    out.push(before);
-    write!(out, "{n}").expect("a Vec takes all bytes");
+    push_number(before, n, out);
+}
+
+/// How a memcached answer ends, which its bytes do not tell. RESP needs none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// One line.
+    Line,
+    /// VALUE blocks up to END.
+    Values { asked: u32 },
+    /// Lines up to END.
+    Lines,
+    /// A meta command's: one line, and a block behind VA.
+    Meta,
+}
+
+impl Shape {
+    /// The shape of the answer to a memcached command; `asked` for that many keys.
+    pub fn of(command: &str, asked: u32) -> Shape {
+        match command {
+            "get" | "gets" | "gat" | "gats" => Shape::Values { asked },
+            "stats" => Shape::Lines,
+            "mg" | "ms" | "md" | "ma" | "mn" | "me" => Shape::Meta,
+            _ => Shape::Line,
+        }
+    }
 }
 
 /// Reads one answer after another from the front of a growing buffer.
@@ -104,11 +159,26 @@ impl Reader {
         key: &[u8],
         buf: &'a [u8],
     ) -> Result<Option<(Answer<'a>, usize)>, Malformed> {
+        self.next_shaped(verb, Shape::Line, key, buf)
+    }
+
+    /// The same where `verb` may be any; an empty `key` is not compared with what the answer says.
+    #[inline]
+    pub fn next_shaped<'a>(
+        &mut self,
+        verb: Verb,
+        shape: Shape,
+        key: &[u8],
+        buf: &'a [u8],
+    ) -> Result<Option<(Answer<'a>, usize)>, Malformed> {
         if buf.len() < self.need {
             return Ok(None);
         }
-        let found = match self.dialect {
-            Dialect::Memcached => memcached(verb, key, buf),
+        let found = match (self.dialect, verb) {
+            (Dialect::Memcached, Verb::Any) => memcached_any(shape, buf),
+            (Dialect::Memcached, _) => memcached(verb, key, buf),
+            (Dialect::Meta, Verb::Any) if shape != Shape::Meta => memcached_any(shape, buf),
+            (Dialect::Meta, _) => meta(verb, buf),
             _ => resp(verb, buf),
         };
         match found {
@@ -173,6 +243,11 @@ fn resp(verb: Verb, buf: &[u8]) -> Result<(Answer<'_>, usize), Stop> {
     let (head, at) = line(buf, 0)?;
     let Some((kind, body)) = head.split_first() else { return bad("an empty line", head) };
     match (kind, verb) {
+        (b'>', _) => {
+            let end = resp_skip(buf, 0, 0)?;
+            Ok((Answer::Push(resp_last(buf, end)), end))
+        }
+        (_, Verb::Any) => resp_any(*kind, body, buf, at),
         (b'-', _) => Ok((Answer::Refused(body), at)),
         (b'!', _) => {
             let (text, end) = block(buf, at, parse(body, head)?)?;
@@ -193,7 +268,7 @@ fn resp(verb: Verb, buf: &[u8]) -> Result<(Answer<'_>, usize), Stop> {
 
 fn memcached<'a>(verb: Verb, key: &[u8], buf: &'a [u8]) -> Result<(Answer<'a>, usize), Stop> {
     let (head, at) = line(buf, 0)?;
-    if head == b"ERROR" || head.starts_with(b"CLIENT_ERROR ") || head.starts_with(b"SERVER_ERROR ") {
+    if is_memcached_error(head) {
         return Ok((Answer::Refused(head), at));
     }
     match (verb, head) {
@@ -205,7 +280,7 @@ fn memcached<'a>(verb: Verb, key: &[u8], buf: &'a [u8]) -> Result<(Answer<'a>, u
             else {
                 return bad("not an answer to get", head);
             };
-            if name != key {
+            if !key.is_empty() && name != key {
                 return bad(&format!("asked for '{}' and was told of", key.escape_ascii()), name);
             }
             let flags = parse(flags, head)?;
@@ -218,6 +293,142 @@ fn memcached<'a>(verb: Verb, key: &[u8], buf: &'a [u8]) -> Result<(Answer<'a>, u
         }
         (Verb::Set, b"STORED") | (Verb::Delete, b"DELETED") => Ok((Answer::Done, at)),
         (Verb::Delete, b"NOT_FOUND") => Ok((Answer::Missing, at)),
+        _ => bad(&format!("not an answer to {verb:?}"), head),
+    }
+}
+
+/// An answer of any kind.
+fn resp_any<'a>(kind: u8, body: &'a [u8], buf: &'a [u8], at: usize) -> Result<(Answer<'a>, usize), Stop> {
+    match kind {
+        b'-' => Ok((Answer::Refused(body), at)),
+        b'_' => Ok((Answer::Missing, at)),
+        b'$' | b'*' if body == b"-1" => Ok((Answer::Missing, at)),
+        b'$' | b'=' => {
+            let (data, end) = block(buf, at, parse(body, body)?)?;
+            Ok((Answer::Value { data, flags: 0 }, end))
+        }
+        b'!' => {
+            let (text, end) = block(buf, at, parse(body, body)?)?;
+            Ok((Answer::Refused(text), end))
+        }
+        b'+' if body == b"OK" => Ok((Answer::Done, at)),
+        b'+' | b':' | b',' | b'#' | b'(' => Ok((Answer::Word(body), at)),
+        b'*' | b'~' => {
+            let count: u64 = parse(body, body)?;
+            let (mut hits, mut misses, mut next) = (0, 0, at);
+            for _ in 0..count {
+                let child = next;
+                next = resp_skip(buf, child, 1)?;
+                let missing = matches!(&buf[child..next], b"$-1\r\n" | b"*-1\r\n" | b"_\r\n");
+                if missing { misses += 1 } else { hits += 1 }
+            }
+            Ok((Answer::Many { hits, misses }, next))
+        }
+        b'%' => {
+            let end = resp_skip(buf, 0, 0)?;
+            Ok((Answer::Many { hits: parse(body, body)?, misses: 0 }, end))
+        }
+        // An attribute: about the answer that follows.
+        b'|' => {
+            let pairs: u64 = parse(body, body)?;
+            let mut next = at;
+            for _ in 0..pairs.saturating_mul(2) {
+                next = resp_skip(buf, next, 1)?;
+            }
+            let (head, after) = line(buf, next)?;
+            let Some((kind, body)) = head.split_first() else { return bad("an empty line", head) };
+            if *kind == b'|' {
+                return bad("an attribute about an attribute", head);
+            }
+            resp_any(*kind, body, &buf[..], after)
+        }
+        _ => bad("not an answer", body),
+    }
+}
+
+/// The last word of a whole message that ends at `end`, when that is a bulk string.
+fn resp_last(buf: &[u8], end: usize) -> &[u8] {
+    let (mut at, mut last) = (0, &buf[..0]);
+    while at < end {
+        let Ok((head, next)) = line(buf, at) else { return last };
+        at = next;
+        last = &buf[..0];
+        if let Some(len) = head.strip_prefix(b"$")
+            && let Ok(len) = parse::<usize>(len, head)
+            && let Ok((data, next)) = block(buf, at, len)
+        {
+            (last, at) = (data, next);
+        }
+    }
+    last
+}
+
+/// A message to a subscriber, of either RESP, at the front of `buf`: its last word, or `None` when more bytes are needed.
+pub fn next_message(buf: &[u8]) -> Result<Option<(&[u8], usize)>, Malformed> {
+    Ok(resp_reply_len(buf)?.map(|end| (resp_last(buf, end), end)))
+}
+
+fn is_memcached_error(head: &[u8]) -> bool {
+    head == b"ERROR" || head.starts_with(b"CLIENT_ERROR ") || head.starts_with(b"SERVER_ERROR ")
+}
+
+fn memcached_any(shape: Shape, buf: &[u8]) -> Result<(Answer<'_>, usize), Stop> {
+    let (head, mut at) = line(buf, 0)?;
+    if is_memcached_error(head) {
+        return Ok((Answer::Refused(head), at));
+    }
+    match shape {
+        Shape::Meta => meta(Verb::Any, buf),
+        Shape::Line => Ok((
+            match head {
+                b"STORED" | b"DELETED" | b"TOUCHED" | b"OK" => Answer::Done,
+                b"NOT_FOUND" | b"NOT_STORED" | b"EXISTS" => Answer::Missing,
+                _ => Answer::Word(head),
+            },
+            at,
+        )),
+        Shape::Lines => {
+            let mut last = head;
+            while last != b"END" && last != b"RESET" {
+                (last, at) = line(buf, at)?;
+            }
+            Ok((Answer::Done, at))
+        }
+        Shape::Values { asked } => {
+            let (mut hits, mut last) = (0u64, head);
+            while last != b"END" {
+                let mut words = last.split(|b| *b == b' ');
+                let (Some(b"VALUE"), Some(_), Some(_), Some(len)) =
+                    (words.next(), words.next(), words.next(), words.next())
+                else {
+                    return bad("not an answer to get", last);
+                };
+                (_, at) = block(buf, at, parse(len, last)?)?;
+                hits += 1;
+                (last, at) = line(buf, at)?;
+            }
+            Ok((Answer::Many { hits, misses: u64::from(asked).saturating_sub(hits) }, at))
+        }
+    }
+}
+
+/// protocol.txt, "Meta Commands": VA has a block, HD is done, EN and NF a miss, NS and EX a condition that did not hold.
+fn meta(verb: Verb, buf: &[u8]) -> Result<(Answer<'_>, usize), Stop> {
+    let (head, at) = line(buf, 0)?;
+    if is_memcached_error(head) {
+        return Ok((Answer::Refused(head), at));
+    }
+    let mut words = head.split(|b| *b == b' ');
+    match (words.next().unwrap_or_default(), verb) {
+        (b"VA", Verb::Get | Verb::Any) => {
+            let len = words.next().unwrap_or_default();
+            let (data, end) = block(buf, at, parse(len, head)?)?;
+            Ok((Answer::Value { data, flags: 0 }, end))
+        }
+        (b"EN", Verb::Get | Verb::Any) | (b"NF", Verb::Delete | Verb::Any) => Ok((Answer::Missing, at)),
+        (b"HD", Verb::Set | Verb::Delete | Verb::Any) => Ok((Answer::Done, at)),
+        (b"NS" | b"EX", Verb::Any) => Ok((Answer::Missing, at)),
+        (b"MN" | b"ME", Verb::Any) => Ok((Answer::Word(head), at)),
         _ => bad(&format!("not an answer to {verb:?}"), head),
     }
 }
@@ -285,6 +496,21 @@ mod tests {
             (Memcached, Set, b"SERVER_ERROR out\r\n", Answer::Refused(b"SERVER_ERROR out")),
             (Memcached, Delete, b"DELETED\r\n", Answer::Done),
             (Memcached, Delete, b"NOT_FOUND\r\n", Answer::Missing),
+            (Meta, Get, b"VA 3 k\r\na\r\n\r\n", value(b"a\r\n")),
+            (Meta, Get, b"EN\r\n", Answer::Missing),
+            (Meta, Set, b"HD\r\n", Answer::Done),
+            (Meta, Delete, b"NF\r\n", Answer::Missing),
+            (Resp2, Any, b"*3\r\n$1\r\na\r\n$-1\r\n:5\r\n", Answer::Many { hits: 2, misses: 1 }),
+            (Resp2, Any, b"*-1\r\n", Answer::Missing),
+            (Resp2, Any, b":17\r\n", Answer::Word(b"17")),
+            (Resp2, Any, b"+QUEUED\r\n", Answer::Word(b"QUEUED")),
+            (Resp2, Any, b"$1\r\na\r\n", value(b"a")),
+            (Resp3, Any, b"%1\r\n+a\r\n*1\r\n:1\r\n", Answer::Many { hits: 1, misses: 0 }),
+            (Resp3, Any, b"|1\r\n+a\r\n:1\r\n+OK\r\n", Answer::Done),
+            (Resp3, Any, b"#t\r\n", Answer::Word(b"t")),
+            (Resp3, Get, b">2\r\n+invalidate\r\n$1\r\nk\r\n", Answer::Push(b"k")),
+            (Memcached, Any, b"NOT_STORED\r\n", Answer::Missing),
+            (Memcached, Any, b"42\r\n", Answer::Word(b"42")),
         ];
         for (dialect, verb, bytes, want) in cases {
             let shown = bytes.escape_ascii().to_string();
@@ -321,6 +547,41 @@ mod tests {
             let got = Reader::new(*dialect).next(*verb, b"k", bytes);
             assert!(got.is_err(), "{} gave {got:?}", bytes.escape_ascii());
         }
+    }
+
+    #[test]
+    fn memcached_answers_end_by_their_shape() {
+        let many = |hits, misses| Answer::Many { hits, misses };
+        let cases: Vec<(&str, u32, &[u8], Answer)> = vec![
+            ("get", 3, b"VALUE a 0 1\r\nx\r\nVALUE b 0 5\r\nEND\r\n\r\nEND\r\n", many(2, 1)),
+            ("gets", 1, b"VALUE a 0 1 9\r\nx\r\nEND\r\n", many(1, 0)),
+            ("get", 2, b"END\r\n", many(0, 2)),
+            ("stats", 0, b"STAT a 1\r\nSTAT b 2\r\nEND\r\n", Answer::Done),
+            ("mg", 1, b"VA 2 t5\r\nab\r\n", value(b"ab")),
+            ("ma", 1, b"NS\r\n", Answer::Missing),
+            ("mn", 0, b"MN\r\n", Answer::Word(b"MN")),
+            ("touch", 1, b"TOUCHED\r\n", Answer::Done),
+            ("get", 1, b"SERVER_ERROR x\r\n", Answer::Refused(b"SERVER_ERROR x")),
+        ];
+        for (command, asked, bytes, want) in cases {
+            let mut reader = Reader::new(Dialect::Memcached);
+            let shape = Shape::of(command, asked);
+            for cut in 0..bytes.len() {
+                assert_eq!(reader.next_shaped(Verb::Any, shape, b"", &bytes[..cut]), Ok(None), "{command} at {cut}");
+            }
+            assert_eq!(reader.next_shaped(Verb::Any, shape, b"", bytes), Ok(Some((want, bytes.len()))), "{command}");
+        }
+    }
+
+    #[test]
+    fn the_last_word_of_a_message_is_found() {
+        let message = b"*3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$2\r\nhi\r\nmore";
+        assert_eq!(next_message(message), Ok(Some((&b"hi"[..], message.len() - 4))));
+        assert_eq!(next_message(&message[..20]), Ok(None));
+        assert_eq!(
+            next_message(b"*3\r\n$9\r\nsubscribe\r\n$1\r\nc\r\n:1\r\n").map(|m| m.map(|(t, _)| t)),
+            Ok(Some(&b""[..]))
+        );
     }
 
     #[test]

@@ -58,7 +58,7 @@ fn quantile(outcome: &Outcome, q: f64) -> Option<f64> {
 
 const FIGURES: [Figure; 11] = [
     ("Answers a second", Unit::PerSecond, |o| Some(rate(o, o.all.len()))),
-    ("Answers a second of the load's CPU", Unit::PerSecond, |o| (o.cpu_s > 0.0).then(|| o.all.len() as f64 / o.cpu_s)),
+    ("Answers a CPU second of the load", Unit::PerSecond, |o| (o.cpu_s > 0.0).then(|| o.all.len() as f64 / o.cpu_s)),
     ("Mean latency", Unit::Seconds, |o| (!o.all.is_empty()).then(|| o.all.mean() / 1e9)),
     ("p50", Unit::Seconds, |o| quantile(o, 0.5)),
     ("p90", Unit::Seconds, |o| quantile(o, 0.9)),

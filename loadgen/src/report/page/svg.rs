@@ -18,7 +18,8 @@ pub(super) const ALONE: Size = (860.0, 380.0);
 pub(super) const X_TICKS: usize = 7;
 pub(super) const Y_TICKS: usize = 5;
 
-const LETTER: f64 = 6.6; // The mean width of a character of the 12 px type of labels, on the wide side.
+// The mean width of a character of the 12 px type of labels, in a wide type (DejaVu Sans).
+const LETTER: f64 = 7.0;
 
 /// Where the axes meet, and how far they go.
 struct Inside {
