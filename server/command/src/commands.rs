@@ -2,40 +2,42 @@
 //! memcached's rows are not commands of RESP and do not appear.
 
 use crate::row::{Category, Docs, Flag, KeyFlag, Keys, Row, Verb};
-use crate::table::{COMMANDS, commands, find, find_full, find_sub, keys_of};
+use crate::table::{Names, find_sub, keys_of};
 use crate::{docs, help};
 use base::{Args, Fault, Reply, glob};
 
-/// Answers COMMAND and its subcommands.
-pub fn command(verb: Verb, args: Args<'_>, reply: &mut dyn Reply) {
+/// Answers COMMAND and its subcommands. `known`: the commands that there are.
+pub fn command(known: &Names, verb: Verb, args: Args<'_>, reply: &mut dyn Reply) {
     match verb {
-        Verb::CommandCount => reply.int(COMMANDS as i64),
-        Verb::CommandList => list(args, reply),
+        Verb::CommandCount => reply.int(known.commands().len() as i64),
+        Verb::CommandList => list(known, args, reply),
         Verb::CommandInfo if args.len() > 2 => {
             reply.array(args.len() - 2);
             for name in args.from(2).iter() {
-                match find_full(name) {
+                match known.find_full(name) {
                     Some(row) => info(row, reply),
                     None => reply.null(),
                 }
             }
         }
         Verb::CommandDocs if args.len() > 2 => {
-            let rows: Vec<&Row> = args.from(2).iter().filter_map(find_full).collect();
+            let rows: Vec<&Row> = args.from(2).iter().filter_map(|name| known.find_full(name)).collect();
             reply.map(rows.len());
             rows.iter().for_each(|row| named_docs(row, reply));
         }
         Verb::CommandDocs => {
-            reply.map(COMMANDS);
-            commands().for_each(|row| named_docs(row, reply));
+            let rows = known.commands();
+            reply.map(rows.len());
+            rows.iter().for_each(|row| named_docs(row, reply));
         }
-        Verb::CommandGetkeys => get_keys(args, false, reply),
-        Verb::CommandGetkeysandflags => get_keys(args, true, reply),
+        Verb::CommandGetkeys => get_keys(known, args, false, reply),
+        Verb::CommandGetkeysandflags => get_keys(known, args, true, reply),
         Verb::CommandHelp => help::help("command", reply),
         // COMMAND, COMMAND INFO.
         _ => {
-            reply.array(COMMANDS);
-            commands().for_each(|row| info(row, reply));
+            let rows = known.commands();
+            reply.array(rows.len());
+            rows.iter().for_each(|row| info(row, reply));
         }
     }
 }
@@ -182,8 +184,9 @@ fn named_docs(row: &Row, reply: &mut dyn Reply) {
 }
 
 /// COMMAND LIST [FILTERBY MODULE name|ACLCAT category|PATTERN pattern]
-fn list(args: Args<'_>, reply: &mut dyn Reply) {
-    let all = || commands().flat_map(|row| std::iter::once(row).chain(row.subs));
+fn list(known: &Names, args: Args<'_>, reply: &mut dyn Reply) {
+    let commands = known.commands();
+    let all = || commands.iter().flat_map(|&row| std::iter::once(row).chain(row.subs));
     let rows: Vec<&Row> = match args.len() {
         2 => all().collect(),
         5 if args.is(2, "FILTERBY") => {
@@ -207,9 +210,9 @@ fn list(args: Args<'_>, reply: &mut dyn Reply) {
 }
 
 /// COMMAND GETKEYS command [arg ...], COMMAND GETKEYSANDFLAGS command [arg ...]
-fn get_keys(args: Args<'_>, with_flags: bool, reply: &mut dyn Reply) {
+fn get_keys(known: &Names, args: Args<'_>, with_flags: bool, reply: &mut dyn Reply) {
     let ask = args.from(2);
-    let mut row = ask.get(0).and_then(find);
+    let mut row = ask.get(0).and_then(|verb| known.find(verb));
     if let (Some(container), Some(word)) = (row, ask.get(1))
         && !container.subs.is_empty()
     {

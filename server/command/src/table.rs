@@ -18,6 +18,7 @@ use crate::stream::STREAM;
 use crate::string::STRING;
 use crate::zset::ZSET;
 use base::{Args, Fault};
+use std::collections::HashMap;
 
 /// Every row there is. A row's number is its place in this order, the most used families first. RESP's families stand
 /// before their containers' subcommands.
@@ -80,20 +81,23 @@ pub const ROWS: usize = count(&FAMILIES);
 /// How many RESP commands there are, subcommands not counted: what COMMAND COUNT says.
 pub const COMMANDS: usize = count(&RESP_FAMILIES);
 
-static COMMAND_ROWS: [&Row; COMMANDS] = {
-    let mut rows = [&STRING[0]; COMMANDS];
+const fn in_order<const N: usize>(families: &[&'static [Row]]) -> [&'static Row; N] {
+    let mut rows = [&STRING[0]; N];
     let (mut n, mut i) = (0, 0);
-    while i < RESP_FAMILIES.len() {
+    while i < families.len() {
         let mut j = 0;
-        while j < RESP_FAMILIES[i].len() {
-            rows[n] = &RESP_FAMILIES[i][j];
+        while j < families[i].len() {
+            rows[n] = &families[i][j];
             n += 1;
             j += 1;
         }
         i += 1;
     }
     rows
-};
+}
+
+static COMMAND_ROWS: [&Row; COMMANDS] = in_order(&RESP_FAMILIES);
+static BY_ID: [&Row; ROWS] = in_order(&FAMILIES);
 
 /// All RESP commands, subcommands not among them.
 pub fn commands() -> impl ExactSizeIterator<Item = &'static Row> {
@@ -182,18 +186,17 @@ pub fn find_sub(container: &'static Row, word: &[u8]) -> Option<&'static Row> {
 
 /// A row by its full name: `get`, `config|get`.
 pub fn find_full(name: &[u8]) -> Option<&'static Row> {
-    let mut parts = name.split(|&b| b == b'|');
-    let row = find(parts.next()?)?;
-    match (parts.next(), parts.next()) {
-        (None, _) => Some(row),
-        (Some(sub), None) => find_sub(row, sub),
-        _ => None,
-    }
+    Names::default().find_full(name)
 }
 
 /// The row that runs an ask: verb and subcommand known, as many words as they want. Else the error that Redis gives.
 pub fn resolve(args: Args<'_>) -> Result<&'static Row, Fault> {
-    let Some(mut row) = args.get(0).and_then(find) else {
+    resolve_found(args, args.get(0).and_then(find))
+}
+
+#[inline]
+fn resolve_found(args: Args<'_>, row: Option<&'static Row>) -> Result<&'static Row, Fault> {
+    let Some(mut row) = row else {
         return Err(unknown(args));
     };
     if !row.subs.is_empty()
@@ -202,6 +205,69 @@ pub fn resolve(args: Args<'_>) -> Result<&'static Row, Fault> {
         row = find_sub(row, word).ok_or_else(|| unknown_subcommand(args))?;
     }
     if row.takes(args.len()) { Ok(row) } else { Err(Fault::WrongArity(row.name)) }
+}
+
+/// The verbs that a process knows: the table's, but for those that `rename-command` has taken or given another name.
+/// Subcommands keep their names, and a row keeps the name that it tells of itself, as in Redis.
+#[derive(Clone, Default)]
+pub struct Names {
+    /// By verb in lower case; None: it is gone.
+    changed: HashMap<Box<[u8]>, Option<&'static Row>>,
+}
+
+impl Names {
+    /// `rename-command`: `new` empty takes the command away. The errors are Redis's (`config.c`).
+    pub fn rename(&mut self, old: &[u8], new: &[u8]) -> Result<(), &'static str> {
+        let row = self.find(old).ok_or("No such command in rename-command")?;
+        if !new.is_empty() && self.find(new).is_some() && !new.eq_ignore_ascii_case(old) {
+            return Err("Target command name already exists");
+        }
+        self.changed.insert(old.to_ascii_lowercase().into(), None);
+        if !new.is_empty() {
+            self.changed.insert(new.to_ascii_lowercase().into(), Some(row));
+        }
+        Ok(())
+    }
+
+    /// The row of a verb.
+    #[inline]
+    pub fn find(&self, verb: &[u8]) -> Option<&'static Row> {
+        if self.changed.is_empty() { find(verb) } else { self.find_changed(verb) }
+    }
+
+    #[cold]
+    fn find_changed(&self, verb: &[u8]) -> Option<&'static Row> {
+        match self.changed.get(&verb.to_ascii_lowercase()[..]) {
+            Some(row) => *row,
+            None => find(verb),
+        }
+    }
+
+    /// A row by its full name: `get`, `config|get`, `renamed|get`.
+    pub fn find_full(&self, name: &[u8]) -> Option<&'static Row> {
+        let mut parts = name.split(|&b| b == b'|');
+        let row = self.find(parts.next()?)?;
+        match (parts.next(), parts.next()) {
+            (None, _) => Some(row),
+            (Some(sub), None) => find_sub(row, sub),
+            _ => None,
+        }
+    }
+
+    /// As `resolve`.
+    #[inline]
+    pub fn resolve(&self, args: Args<'_>) -> Result<&'static Row, Fault> {
+        resolve_found(args, args.get(0).and_then(|verb| self.find(verb)))
+    }
+
+    /// All RESP commands that can be asked for, in the table's order.
+    pub fn commands(&self) -> Vec<&'static Row> {
+        let kept = |row: &&'static Row| {
+            let given = || self.changed.values().any(|new| new.is_some_and(|new| std::ptr::eq(new, *row)));
+            !self.changed.contains_key(row.name.as_bytes()) || given()
+        };
+        commands().filter(kept).collect()
+    }
 }
 
 /// What Redis prints with `%.128s`: up to a zero byte, up to `max` bytes, without line ends.
@@ -348,15 +414,9 @@ pub fn keys_of(row: &Row, args: Args<'_>, keys: &mut Vec<usize>) -> Result<(), F
 }
 
 /// The row with this number.
+#[inline]
 pub fn by_id(id: u16) -> Option<&'static Row> {
-    let mut i = id as usize;
-    for family in FAMILIES.iter() {
-        match family.get(i) {
-            Some(row) => return Some(row),
-            None => i -= family.len(),
-        }
-    }
-    None
+    BY_ID.get(id as usize).copied()
 }
 
 #[cfg(test)]
@@ -385,6 +445,39 @@ mod tests {
         for absent in [&b""[..], b"g", b"ge", b"gett", b"\xff\xff\xff", b"config|get", b"G\0T"] {
             assert!(find(absent).is_none(), "{}", absent.escape_ascii());
         }
+    }
+
+    #[test]
+    fn renamed_verbs_are_found_by_their_new_names_only() {
+        let name = |names: &Names, verb: &str| names.find(verb.as_bytes()).map(|row| row.name);
+        let mut names = Names::default();
+        assert_eq!(names.commands().len(), COMMANDS);
+        assert_eq!(names.rename(b"FlushAll", b""), Ok(()));
+        assert_eq!(names.rename(b"config", b"Secret-9"), Ok(()));
+        assert_eq!(names.rename(b"get", b"config"), Ok(()), "a name that was given up may be given again");
+        assert_eq!(names.rename(b"nope", b"x"), Err("No such command in rename-command"));
+        assert_eq!(names.rename(b"flushall", b"x"), Err("No such command in rename-command"));
+        assert_eq!(names.rename(b"config|get", b"x"), Err("No such command in rename-command"));
+        assert_eq!(names.rename(b"mget", b"SET"), Err("Target command name already exists"));
+        for (verb, expected) in [
+            ("flushall", None),
+            ("FLUSHALL", None),
+            ("secret-9", Some("config")),
+            ("SECRET-9", Some("config")),
+            ("CONFIG", Some("get")),
+            ("get", None),
+            ("set", Some("set")),
+            ("mget", Some("mget")),
+        ] {
+            assert_eq!(name(&names, verb), expected, "{verb}");
+        }
+        assert_eq!(names.find_full(b"secret-9|GET").map(|row| row.name), Some("config|get"));
+        let left = names.commands();
+        assert_eq!(left.len(), COMMANDS - 1);
+        assert!(left.iter().any(|row| row.name == "get") && left.iter().all(|row| row.name != "flushall"));
+        let ask: ArgsBuf = [&b"secret-9"[..], b"nope"].into_iter().collect();
+        let fault = names.resolve(ask.args()).map(|row| row.name).unwrap_err();
+        assert_eq!(fault.resp(), "ERR unknown subcommand 'nope'. Try SECRET-9 HELP.");
     }
 
     #[test]

@@ -14,7 +14,7 @@ const SENTENCES: [&str; 4] = ["summary", "complexity", "replaced_by", "notes"];
 fn ours(verb: Verb, words: [&str; 3]) -> Value {
     let words: base::ArgsBuf = words.iter().map(|w| w.as_bytes()).collect();
     let mut out = Out::new();
-    command(verb, words.args(), &mut RespWriter::new(&mut out, 2));
+    command(&Default::default(), verb, words.args(), &mut RespWriter::new(&mut out, 2));
     let bytes = out.to_vec();
     let (value, used) = Value::decode(&bytes).expect("a reply").expect("a whole reply");
     assert_eq!(used, bytes.len());

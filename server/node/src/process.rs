@@ -7,9 +7,10 @@ use crate::session::Peer;
 use base::ShardId;
 use command::context::Limits;
 use command::row::Flag;
+use command::table::Names;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// What CLIENT PAUSE stops.
@@ -52,6 +53,8 @@ pub struct Process {
     pub shards: usize,
     pub facts: Facts,
     pub log: Log,
+    /// The verbs that clients may use.
+    pub names: Arc<Names>,
     config: Mutex<Settings>,
     generation: AtomicU64,
     lines: Vec<ShardLine>,
@@ -110,10 +113,15 @@ pub struct Live {
 
 impl Process {
     pub fn new(shards: usize, facts: Facts, config: Settings, log: Log, used: fn() -> usize) -> Process {
+        let mut names = Names::default();
+        for (old, new) in &config.renamed_commands {
+            names.rename(old, new).expect("what was loaded fits the table");
+        }
         Process {
             shards,
             facts,
             log,
+            names: Arc::new(names),
             config: Mutex::new(config),
             generation: AtomicU64::new(1),
             lines: (0..shards).map(|_| ShardLine::default()).collect(),

@@ -212,9 +212,6 @@ fn run() -> Result<(), String> {
     {
         log.warning(format_args!("disable-thp: {e}"));
     }
-    if !settings.renamed_commands.is_empty() {
-        log.warning("rename-command has no effect yet: commands keep their names, and all of them can be used");
-    }
     if settings.maxmemory_clients != MemoryLimit::Bytes(0) {
         log.warning("maxmemory-clients has no effect yet: clients are bounded by client-output-buffer-limit");
     }

@@ -280,7 +280,7 @@ impl Handlers {
             | Verb::CommandGetkeysandflags
             | Verb::CommandHelp
             | Verb::CommandInfo
-            | Verb::CommandList => commands::command(verb, args, reply),
+            | Verb::CommandList => commands::command(&Default::default(), verb, args, reply),
             _ => return Err(Unsupported(format!("handlers alone do not answer {}", text(0)))),
         }
         Ok(())

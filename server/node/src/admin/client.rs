@@ -9,7 +9,6 @@ use crate::session::{Conn, Parser, Peer, ReplyMode};
 use base::number::parse_i64;
 use base::{Args, Fault, ShardId};
 use command::row::Verb;
-use command::table;
 use std::collections::{HashMap, HashSet};
 use std::io::Write;
 use std::net::SocketAddr;
@@ -259,7 +258,7 @@ fn is_wanted_type(word: &[u8]) -> Result<bool, Fault> {
 /// One line of CLIENT LIST: Redis 7.2's fields in its order, and the shard.
 fn describe(conn: &Conn, shard: ShardId, now_us: u64, line: &mut Vec<u8>) {
     let seconds = |since_us: u64| now_us.saturating_sub(since_us) / 1_000_000;
-    let row = conn.last_row.checked_sub(1).and_then(table::by_id);
+    let row = conn.last_row;
     let resp = match conn.dialect {
         Dialect::Resp2 => 2,
         Dialect::Resp3 => 3,

@@ -6,7 +6,8 @@ use base::Args;
 use command::row::Verb;
 
 pub(super) fn command(engine: &mut Engine, index: u32, verb: Verb, args: Args<'_>) -> Served {
-    engine.answer(index, |r| command::commands::command(verb, args, r));
+    let names = engine.names.clone();
+    engine.answer(index, |r| command::commands::command(&names, verb, args, r));
     Served::Done
 }
 

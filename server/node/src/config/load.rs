@@ -5,6 +5,7 @@ use super::rows::{FILE_ONLY, ROWS};
 use super::settings::{MemoryLimit, Settings};
 use super::words;
 use crate::log::plain;
+use command::table::Names;
 use std::collections::HashSet;
 use std::fmt;
 use std::io;
@@ -68,6 +69,7 @@ pub struct Loader {
     /// Directives given that have no effect, by the names given, and why.
     idle: Vec<(&'static str, &'static str)>,
     warnings: Vec<String>,
+    names: Names,
     /// What relative paths start from: the process's folder, or the last `dir`.
     folder: PathBuf,
     deep: usize,
@@ -81,6 +83,7 @@ impl Loader {
             seen: HashSet::new(),
             idle: Vec::new(),
             warnings: Vec::new(),
+            names: Names::default(),
             folder: folder.to_path_buf(),
             deep: 0,
         }
@@ -168,6 +171,7 @@ impl Loader {
         match *name {
             "include" => self.include(at, &given[0]),
             "rename-command" => {
+                self.names.rename(&given[0], &given[1]).map_err(|why| wrong(why.into()))?;
                 self.settings.renamed_commands.push((given[0].to_ascii_lowercase(), given[1].to_ascii_lowercase()));
                 Ok(())
             }
@@ -424,6 +428,16 @@ mod tests {
             name: "unknown but close",
             files: &[("a.conf", "maxmemry 1")],
             want: Err("[a.conf:1] Bad directive or wrong number of arguments. Did you mean 'maxmemory'?"),
+        },
+        Case {
+            name: "a command that there is not is renamed",
+            files: &[("a.conf", "rename-command nope x")],
+            want: Err("[a.conf:1] No such command in rename-command"),
+        },
+        Case {
+            name: "a command is renamed to another",
+            files: &[("a.conf", "rename-command get a\nrename-command mget Set")],
+            want: Err("[a.conf:2] Target command name already exists"),
         },
         Case { name: "no value", files: &[("a.conf", "port")], want: Err("[a.conf:1] wrong number of arguments") },
         Case {

@@ -259,12 +259,12 @@ impl Engine {
 
     /// One RESP ask.
     fn ask(&mut self, index: u32, args: Args<'_>) -> Served {
-        let row = match table::resolve(args) {
+        let row = match self.names.resolve(args) {
             Ok(row) => row,
             Err(fault) => return self.refuse_unresolved(index, args, &fault),
         };
         let conn = &mut self.conns[index as usize];
-        conn.last_row = row.id() + 1;
+        conn.last_row = Some(row);
         if !conn.authenticated && self.live.password_set && row.flags & Flag::NO_AUTH == 0 {
             self.take_reply_mode(index);
             return self.refuse(index, Some(row), &Fault::NoAuth);
@@ -298,11 +298,11 @@ impl Engine {
             self.kill(index);
             return Served::Done;
         }
-        let row = match args.get(0).and_then(table::find) {
+        let row = match args.get(0).and_then(|verb| self.names.find(verb)) {
             Some(container) if !container.subs.is_empty() && args.len() > 1 => table::find_sub(container, args.at(1)),
             row => row,
         };
-        self.conns[index as usize].last_row = row.map_or(0, |row| row.id() + 1);
+        self.conns[index as usize].last_row = row;
         self.take_reply_mode(index);
         self.refuse(index, row, fault)
     }
@@ -313,7 +313,7 @@ impl Engine {
             self.answer(index, |r| r.fault(&Fault::Unknown));
             return Served::Done;
         };
-        self.conns[index as usize].last_row = row.id() + 1;
+        self.conns[index as usize].last_row = Some(row);
         if self.process.is_paused(self.now.ms(), row.flags) {
             return Served::Stall(Stall::Pause);
         }
@@ -532,7 +532,7 @@ impl Engine {
         match stall {
             // The ask that waits is the last that was read.
             Stall::Pause => {
-                let flags = conn.last_row.checked_sub(1).and_then(table::by_id).map_or(0, |row| row.flags);
+                let flags = conn.last_row.map_or(0, |row| row.flags);
                 !self.process.is_paused(self.now.ms(), flags)
             }
             Stall::Mailbox(to) => self.outbox[to as usize].out.bytes.len() <= OUTBOX_BYTES_MAX,

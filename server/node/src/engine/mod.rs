@@ -25,6 +25,7 @@ use crate::shard::locks::{Locks, Turn, TxId};
 use base::{Args, ArgsBuf, DbId, Out, Reply, ShardId, Span};
 use command::context::{Events, Tally};
 use command::row::{Row, Verb};
+use command::table::Names;
 use slab::Slab;
 use std::any::Any;
 use std::collections::{HashMap, VecDeque};
@@ -167,6 +168,7 @@ pub struct Engine {
     /// Connections of this shard that MONITOR.
     pub monitors: Vec<(ShardId, u32, u32)>,
     generation_next: u32,
+    pub names: Arc<Names>,
     /// First key's word by `Row::id`; 0: look.
     first_key: Vec<u8>,
     memory_over: bool,
@@ -238,6 +240,7 @@ impl Engine {
             stalled: Vec::new(),
             monitors: Vec::new(),
             generation_next: 0,
+            names: process.names.clone(),
             first_key: rows.iter().map(|row| first_key(row)).collect(),
             memory_over: false,
             frozen_until_us: 0,
@@ -403,7 +406,7 @@ impl Engine {
             name: Box::default(),
             lib_name: Box::default(),
             lib_ver: Box::default(),
-            last_row: 0,
+            last_row: None,
             asks: 0,
             bytes_in: 0,
             bytes_out: 0,

@@ -4,6 +4,7 @@ use crate::ask::{Dialect, Manner, Origin};
 use crate::clock::Now;
 use crate::session::Order;
 use base::{DbId, Out};
+use command::row::Row;
 use std::net::SocketAddr;
 
 /// Which door a connection came in by.
@@ -138,8 +139,8 @@ pub struct Conn {
     pub name: Box<[u8]>,
     pub lib_name: Box<[u8]>,
     pub lib_ver: Box<[u8]>,
-    /// `Row::id` of the last command + 1; 0: none yet.
-    pub last_row: u16,
+    /// The last command.
+    pub last_row: Option<&'static Row>,
     pub asks: u64,
     pub bytes_in: u64,
     pub bytes_out: u64,

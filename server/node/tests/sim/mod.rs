@@ -291,8 +291,8 @@ impl Sim {
         for e in &self.engines {
             for (i, c) in &e.conns {
                 if !c.order.is_empty() || !c.input.is_empty() {
-                    let (order, input, row) = (c.order.len(), c.input.len(), c.last_row.checked_sub(1));
-                    let verb = row.and_then(command::table::by_id).map_or("none", |row| row.name);
+                    let (order, input, row) = (c.order.len(), c.input.len(), c.last_row);
+                    let verb = row.map_or("none", |row| row.name);
                     all.push(format!(
                         "shard {} connection {i}: {order} under way, {input} bytes unread, {:?}, gone {}, last {verb}",
                         e.me.0, c.stall, c.gone
