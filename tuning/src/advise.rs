@@ -16,7 +16,7 @@ use crate::lab::load::{self, Load};
 use crate::lab::server::Server;
 use crate::lab::{Tools, quiet};
 use crate::options::Advise;
-use crate::{cgroup, cpus, shards};
+use crate::{cgroup, cpus, limits, shards};
 use serde::Serialize;
 use std::fmt::Write;
 use std::time::Duration;
@@ -257,7 +257,7 @@ fn advice(
     // 64 KiB a client: its socket's buffers in the kernel and the server's own at a moderate depth; they are not all full at once.
     let clients = u64::from(advise.clients) * (64 << 10);
     let maxmemory = ((given.saturating_sub(clients)) as f64 / memory.resident_ratio * 0.95) as u64;
-    let nofile = (u64::from(advise.clients) + u64::from(advise.clients) / 5 + 64).next_multiple_of(1024);
+    let nofile = limits::files_for(advise.clients, count);
     let cpus = cpus::list_text(&usable[..count]);
     // Connects that come at once are those of clients that all come back after a break.
     let tcp_backlog = advise.clients.clamp(511, 65_535);

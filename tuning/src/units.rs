@@ -4,8 +4,8 @@
 //! Units hold what the server needs (limits), where it runs (its cores) and what a network service should not be able to do
 //! (hardening). Settings that are only said to make things faster are not in them: those are for `apply`, with a recorded effect.
 
-use crate::cpus;
 use crate::report::{Report, Verdict};
+use crate::{cpus, limits};
 use std::fmt::Write;
 
 /// What units are made of.
@@ -80,8 +80,7 @@ pub fn files(service: &Service) -> Result<Vec<Made>, String> {
 fn unit(service: &Service, description: &str, name: &str) -> String {
     let Service { torc, folder, .. } = service;
     let affinity = cpus::list_text(&service.cpus);
-    // The server keeps some files for itself beside its clients; a fifth more leaves room for CONFIG SET maxclients.
-    let files = (service.maxclients + service.maxclients / 5 + 64).next_multiple_of(1024);
+    let files = limits::files_for(service.maxclients, service.cpus.len());
     let state = if name == "%i" { "torc/%i" } else { "torc" };
     let user = match &service.user {
         Some(user) => format!("User={user}\nGroup={user}"),

@@ -156,12 +156,14 @@ fn few_open_files_cut_maxclients_and_fewer_stop_the_server() {
         Went::Serves(clients) => assert!((400..600).contains(&clients), "{clients}"),
         Went::Ended(code, said) => panic!("ended with {code:?}: {said}"),
     }
-    match start("files-20", Taken { open_files: Some(20), ..Taken::default() }) {
+    match start("files-144", Taken { open_files: Some(144), ..Taken::default() }) {
         Went::Ended(Some(1), said) => assert!(said.contains("open files") || said.contains("descriptor"), "{said}"),
         Went::Ended(code, said) => panic!("ended with {code:?}: {said}"),
-        Went::Serves(clients) => panic!("it serves {clients} clients with 20 files"),
+        Went::Serves(clients) => panic!("it serves {clients} clients with 144 files"),
     }
-    // Nothing taken: all clients.
+    // 145 are one client more than none.
+    assert!(matches!(start("files-145", Taken { open_files: Some(145), ..Taken::default() }), Went::Serves(1)));
+    // All clients.
     assert!(matches!(start("files-all", Taken { open_files: Some(12_000), ..Taken::default() }), Went::Serves(10_000)));
 }
 

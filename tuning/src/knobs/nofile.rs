@@ -5,10 +5,8 @@ use crate::knob::{Finding, Group, Knob, Reach};
 use crate::limits;
 pub struct Nofile;
 
-/// maxclients is 10,000 unless set; the server keeps some files for itself besides.
-const ENOUGH: u64 = 10_064;
-/// Below this not even the server's own files fit (proved in tests/requirements.rs).
-const LEAST: u64 = 32;
+/// maxclients unless set.
+const CLIENTS: u64 = 10_000;
 
 impl Knob for Nofile {
     fn id(&self) -> &'static str {
@@ -28,7 +26,7 @@ impl Knob for Nofile {
     }
 
     fn recommended(&self) -> &'static str {
-        "clients and 64 more, at least"
+        "clients, and 128 with 16 a shard more"
     }
 
     fn why(&self) -> &'static str {
@@ -45,13 +43,14 @@ impl Knob for Nofile {
         let file = host.process_file("limits");
         let Some(limits) = host.read(&file) else { return Finding::unknown(format!("{file} cannot be read")) };
         let remedy = "LimitNOFILE=65536 in the systemd unit, a line in /etc/security/limits.conf, or docker run --ulimit nofile=65536";
+        let reserved = limits::reserved_files(host.shards.cpus.len().max(1));
         match limits::hard(&limits, "Max open files") {
             None => Finding::unknown("not among the limits"),
             Some(None) => Finding::good("unlimited"),
-            Some(Some(count)) if count >= ENOUGH => Finding::good(count.to_string()),
-            Some(Some(count)) if count < LEAST => Finding::stops(count.to_string(), remedy).wanted("65536"),
+            Some(Some(count)) if count >= CLIENTS + reserved => Finding::good(count.to_string()),
+            Some(Some(count)) if count <= reserved => Finding::stops(count.to_string(), remedy).wanted("65536"),
             Some(Some(count)) => {
-                Finding::off(format!("{count}: maxclients is cut below 10,000"), remedy).wanted("65536")
+                Finding::off(format!("{count}: maxclients is cut to {}", count - reserved), remedy).wanted("65536")
             }
         }
     }

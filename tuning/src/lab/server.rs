@@ -68,7 +68,11 @@ impl Server {
     /// How it was started, for records.
     pub fn command(cores: &[u32], more: &[String]) -> String {
         let cpus = cpus::list_text(cores);
-        format!("torc --port PORT --memcached-port 0 --bind 127.0.0.1 --cpus {cpus} --shards {} {}", cores.len(), more.join(" "))
+        format!(
+            "torc --port PORT --memcached-port 0 --bind 127.0.0.1 --cpus {cpus} --shards {} {}",
+            cores.len(),
+            more.join(" ")
+        )
     }
 
     pub fn pid(&self) -> u32 {
