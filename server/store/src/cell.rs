@@ -223,6 +223,9 @@ impl Cell<'_> {
 
     /// The object of the entry, if it is one, goes; the entry is to be freed or to be given another content next.
     fn bury_object(&mut self) {
+        if let Some(spot) = self.spot {
+            self.store.forget_field_timer(self.table, spot);
+        }
         if let Some(spot) = self.spot
             && let Some(object) = self.store.places[self.table as usize].table.entry_mut(spot).take_object()
         {
@@ -268,6 +271,12 @@ impl Cell<'_> {
         self.renew_version();
     }
 
+    /// Overwrites some bytes of a packed collection, which must be here. The version stays: for what goes with a `splice`.
+    pub fn overwrite_packed(&mut self, at: usize, bytes: &[u8]) {
+        let spot = self.spot.expect("callers change what exists");
+        self.store.places[self.table as usize].table.entry_mut(spot).overwrite_at(at, bytes);
+    }
+
     /// What a packed collection is called.
     pub fn set_form(&mut self, form: u8) {
         let spot = self.spot.expect("callers change what exists");
@@ -311,6 +320,7 @@ impl Cell<'_> {
         let (kind, form, flags, deadline) = (raw.kind(), raw.form(), raw.flags(), raw.deadline());
         self.store.apart_bytes -= raw.apart_bytes();
         self.store.forget_deadline(self.table, spot);
+        self.store.forget_field_timer(self.table, spot);
         let Store { places, ground, .. } = &mut *self.store;
         let mut entry = places[self.table as usize].table.remove(ground, spot);
         let object = entry.get_mut().take_object();
@@ -338,6 +348,14 @@ impl Cell<'_> {
                 self.write_as(kind, form, Content::lent(&bytes), put)
             }
             LiftedContent::Bytes(bytes) => self.write_as(kind, form, Content::Inline(&bytes), put),
+        }
+        self.set_field_timer();
+    }
+
+    /// Of a hash: brings its timer to the next of its fields' deadlines.
+    pub(crate) fn set_field_timer(&mut self) {
+        if let Some(spot) = self.spot {
+            self.store.set_field_timer(self.table, self.hash, spot, self.now_ms);
         }
     }
 

@@ -345,6 +345,13 @@ impl<'a> Ref<'a> {
         self.object_at().map(|object| unsafe { object.as_ref() })
     }
 
+    /// Whether it is a hash whose fields may have deadlines: of form 1, or an object.
+    #[inline]
+    pub fn may_have_timed_fields(self) -> bool {
+        // Kind and the lower bit of the form stand side by side.
+        self.header().0 >> AGE_BITS & 0x1f == Kind::Hash as u64 | 1 << 4
+    }
+
     pub fn fetched(self) -> bool {
         self.header().has(FETCHED)
     }
@@ -479,6 +486,16 @@ impl<'a> Mut<'a> {
     /// Overwrites an inline value with one of the same length.
     pub fn overwrite(&mut self, value: &[u8]) {
         self.inline_mut().copy_from_slice(value);
+    }
+
+    /// Overwrites bytes of an inline value from `at` on.
+    pub fn patch(&mut self, at: usize, bytes: &[u8]) {
+        self.inline_mut()[at..at + bytes.len()].copy_from_slice(bytes);
+    }
+
+    /// Overwrites some bytes of an inline value.
+    pub fn overwrite_at(&mut self, at: usize, bytes: &[u8]) {
+        self.inline_mut()[at..at + bytes.len()].copy_from_slice(bytes);
     }
 
     /// The object, taken out. The entry is to be freed, or to be given another content, next.

@@ -75,6 +75,21 @@ impl Members {
         self.find(ground, name).map(|spot| self.at(spot))
     }
 
+    /// Some member with this hash and deadline.
+    pub fn find_timed(&self, ground: &Ground, hash: u64, deadline: u64) -> Option<Spot> {
+        self.table.find_by(hash, |raw| raw.deadline() == Some(deadline) && ground.keyed.hash(raw.key()) == hash)
+    }
+
+    /// Whether there is one with this hash and deadline beside the one at `spot`.
+    pub fn has_other_timed(&self, ground: &Ground, hash: u64, spot: Spot, deadline: u64) -> bool {
+        let mine = self.table.entry(spot).key();
+        self.table
+            .find_by(hash, |raw| {
+                raw.deadline() == Some(deadline) && raw.key() != mine && ground.keyed.hash(raw.key()) == hash
+            })
+            .is_some()
+    }
+
     /// Adds what is not there yet.
     pub fn insert(&mut self, ground: &mut Ground, name: &[u8], value: &[u8]) -> Spot {
         let hash = ground.keyed.hash(name);
