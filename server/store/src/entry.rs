@@ -227,6 +227,11 @@ impl<'a> Ref<'a> {
         Ref(entry, PhantomData)
     }
 
+    /// Where it lies, for as long as it is neither rebuilt nor freed.
+    pub fn address(self) -> NonNull<u8> {
+        self.0
+    }
+
     #[inline]
     fn header(self) -> Header {
         // SAFETY: every entry starts with its header.

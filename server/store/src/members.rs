@@ -30,6 +30,10 @@ impl<'a> Member<'a> {
         self.0.shared()
     }
 
+    pub(crate) fn entry(self) -> Ref<'a> {
+        self.0
+    }
+
     /// Unix ms.
     pub fn deadline(self) -> Option<u64> {
         self.0.deadline()
