@@ -19,6 +19,7 @@ use crate::options::Advise;
 use crate::{cgroup, cpus, limits, shards};
 use serde::Serialize;
 use std::fmt::Write;
+use std::path::Path;
 use std::time::Duration;
 
 /// What is to be reached.
@@ -132,8 +133,9 @@ pub fn run(advise: &Advise) -> Result<u8, String> {
         Some(cpus) => cpus.0.clone(),
         None => shards::usable(&host),
     };
-    if let Some(path) = advise.workload.as_ref().filter(|path| !path.is_file()) {
-        return Err(format!("{}: no such file", path.display()));
+    let is_path = |text: &str| text.contains('/') || text.ends_with(".toml");
+    if let Some(path) = advise.workload.as_ref().filter(|text| is_path(text) && !Path::new(text).is_file()) {
+        return Err(format!("{path}: no such file"));
     }
     let all = shards::usable(&host);
     if usable.is_empty() || usable.iter().any(|cpu| !all.contains(cpu)) {

@@ -189,9 +189,9 @@ pub struct Measure {
 
 #[derive(Args, Debug)]
 pub struct Advise {
-    /// A scenario file of torc-load's [default: 10 GETs to a SET over 100,000 keys of 100-byte values]
-    #[arg(long)]
-    pub workload: Option<PathBuf>,
+    /// A scenario of torc-load's, its file or its name [default: 10 GETs to a SET over 100,000 keys of 100-byte values]
+    #[arg(long, value_name = "FILE|NAME")]
+    pub workload: Option<String>,
     /// Memory for the server, all of it: 64G, 512M [default: what this host, or its control group, has]
     #[arg(long, value_parser = knob::size)]
     pub memory: Option<u64>,

@@ -74,7 +74,8 @@ mod tests {
         fn rings(rx_ring: u32, rx_ring_most: u32) -> Option<Nic> {
             Some(Nic { rx_ring, rx_ring_most, tx_ring: 1024, tx_ring_most: 4096, ..Nic::default() })
         }
-        let cases: [(fn(&str) -> Option<Nic>, Standing, &str); 4] = [
+        type Case<'a> = (fn(&str) -> Option<Nic>, Standing, &'a str);
+        let cases: [Case; 4] = [
             (|_| rings(1024, 4096), Standing::Good, "rx 1024 of 4096"),
             (|_| rings(512, 4096), Standing::Off, "rx 512"),
             (|_| rings(256, 256), Standing::Good, "rx 256 of 256"),

@@ -2,7 +2,7 @@
 
 use super::on_cpus;
 use serde_json::Value;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 #[derive(Clone, Debug)]
@@ -17,8 +17,8 @@ pub struct Load {
     pub value_size: u32,
     /// GETs to SETs.
     pub ratio: String,
-    /// A scenario file, which then says keys, sizes and mix.
-    pub scenario: Option<PathBuf>,
+    /// A scenario of torc-load's by its file or name: it then says connections, keys, sizes and mix.
+    pub scenario: Option<String>,
     /// Where the load runs.
     pub cpus: Vec<u32>,
 }
@@ -73,8 +73,15 @@ pub fn run(load: &Path, plan: &Load) -> Result<Figures, String> {
 fn timed(plan: &Load) -> Vec<String> {
     let mut arguments = arguments(plan);
     arguments.extend(["--duration".into(), format!("{}ms", (plan.seconds * 1000.0) as u64)]);
-    if let Some(rate) = plan.rate {
-        arguments.extend(["--rate".into(), format!("{rate:.0}")]);
+    match plan.rate {
+        Some(rate) => arguments.extend(["--rate".into(), format!("{rate:.0}")]),
+        // A scenario may have a rate of its own.
+        None if plan.scenario.is_some() => arguments.push("--closed".into()),
+        None => {}
+    }
+    if plan.scenario.is_some() {
+        // Keys are there: populating anew would count as the server's work.
+        arguments.push("--no-populate".into());
     }
     arguments
 }
@@ -82,10 +89,10 @@ fn timed(plan: &Load) -> Vec<String> {
 fn arguments(plan: &Load) -> Vec<String> {
     let mut words = vec!["--target".to_string(), format!("resp://127.0.0.1:{}", plan.port)];
     let mut add = |name: &str, value: String| words.extend([name.to_string(), value]);
-    add("--connections", plan.connections.to_string());
     match &plan.scenario {
-        Some(path) => add("--scenario", path.display().to_string()),
+        Some(scenario) => add("--scenario", scenario.clone()),
         None => {
+            add("--connections", plan.connections.to_string());
             // In an open loop this is the most in flight on a connection: enough not to be what holds asks back.
             add("--pipeline", if plan.rate.is_some() { "64".into() } else { plan.pipeline.to_string() });
             add("--keys", plan.keys.to_string());
@@ -105,8 +112,8 @@ fn start(load: &Path, plan: &Load, arguments: &[String]) -> Result<Figures, Stri
     let told = || format!("torc-load {}: {}", arguments.join(" "), said.trim().lines().last().unwrap_or("no word"));
     let text = String::from_utf8_lossy(&done.stdout);
     match done.status.code() {
-        // 3: errors among the answers, which the figures count.
-        Some(0 | 3) => figures(&text).ok_or_else(|| format!("torc-load's JSON is not understood: {}", text.trim())),
+        // 3: errors among the answers, which the figures count. 4: an objective of the scenario's own was not met.
+        Some(0 | 3 | 4) => figures(&text).ok_or_else(|| format!("torc-load's JSON is not understood: {}", text.trim())),
         _ => Err(told()),
     }
 }
@@ -160,5 +167,6 @@ mod tests {
         );
         let scenario = Load { scenario: Some("a.toml".into()), ..plain };
         assert!(command(&scenario).contains("--scenario a.toml") && !command(&scenario).contains("--keys"));
+        assert!(command(&Load { rate: None, ..scenario }).ends_with("--closed --no-populate"));
     }
 }

@@ -160,7 +160,8 @@ mod tests {
 
     #[test]
     fn replies_are_read_when_whole() {
-        let cases: &[(&[u8], Option<Result<&str, &str>>)] = &[
+        type Case<'a> = (&'a [u8], Option<Result<&'a str, &'a str>>);
+        let cases: &[Case] = &[
             (b"+PONG\r\n", Some(Ok("PONG"))),
             (b"$5\r\nhel", None),
             (b"$5\r\nhello\r\n", Some(Ok("hello"))),
