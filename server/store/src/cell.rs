@@ -274,7 +274,7 @@ impl Cell<'_> {
     /// Overwrites some bytes of a packed collection, which must be here. The version stays: for what goes with a `splice`.
     pub fn overwrite_packed(&mut self, at: usize, bytes: &[u8]) {
         let spot = self.spot.expect("callers change what exists");
-        self.store.places[self.table as usize].table.entry_mut(spot).overwrite_at(at, bytes);
+        self.store.places[self.table as usize].table.entry_mut(spot).patch(at, bytes);
     }
 
     /// What a packed collection is called.

@@ -498,11 +498,6 @@ impl<'a> Mut<'a> {
         self.inline_mut()[at..at + bytes.len()].copy_from_slice(bytes);
     }
 
-    /// Overwrites some bytes of an inline value.
-    pub fn overwrite_at(&mut self, at: usize, bytes: &[u8]) {
-        self.inline_mut()[at..at + bytes.len()].copy_from_slice(bytes);
-    }
-
     /// The object, taken out. The entry is to be freed, or to be given another content, next.
     pub fn take_object(&mut self) -> Option<Box<Object>> {
         let object = self.as_ref().object_at()?;
