@@ -22,9 +22,9 @@ impl Host {
             let line = cpuinfo.lines().find(|line| line.starts_with(name))?;
             line.split_once(':').map(|(_, value)| value.trim().to_string())
         };
-        let kib = text("/proc/meminfo").lines().find_map(|line| {
-            line.strip_prefix("MemTotal:")?.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()
-        });
+        let kib = text("/proc/meminfo")
+            .lines()
+            .find_map(|line| line.strip_prefix("MemTotal:")?.trim().strip_suffix("kB")?.trim().parse::<u64>().ok());
         let word = |path: &str| Some(text(path).trim().to_string()).filter(|word| !word.is_empty());
         let governor = word("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor");
         let huge_pages = word("/sys/kernel/mm/transparent_hugepage/enabled")
@@ -92,11 +92,7 @@ impl Layout {
     pub fn first(count: usize, cpus: &[usize]) -> Layout {
         let (server, load) = cpus.split_at(count.clamp(1, cpus.len()));
         let shared = load.is_empty();
-        Layout {
-            server_cpus: server.to_vec(),
-            load_cpus: if shared { cpus.to_vec() } else { load.to_vec() },
-            shared,
-        }
+        Layout { server_cpus: server.to_vec(), load_cpus: if shared { cpus.to_vec() } else { load.to_vec() }, shared }
     }
     /// Half of the cores for the server, the others for the load.
     pub fn half(cpus: &[usize]) -> Layout {

@@ -23,6 +23,8 @@ pub struct Spec {
     pub seconds: f64,
     /// Where the load runs; a thread each, up to `threads_most`.
     pub cpus: Vec<usize>,
+    /// Ask which node has which slots, and go to each key's own.
+    pub cluster: bool,
     /// The server runs on the same cores: do not bind the load to them.
     pub shared: bool,
 }
@@ -58,6 +60,7 @@ fn plan(spec: &Spec, port: u16) -> Plan {
     };
     Plan {
         targets: vec![target(spec.dialect, port)],
+        cluster: spec.cluster,
         connections: spec.connections,
         threads: threads.clamp(1, spec.connections),
         cpus: if spec.shared { Vec::new() } else { spec.cpus.clone() },

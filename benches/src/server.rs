@@ -39,7 +39,11 @@ impl Launch {
 /// As a shell would want it.
 pub fn quoted(word: &str) -> String {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_./,:=+@%".contains(&b);
-    if !word.is_empty() && word.bytes().all(plain) { word.to_string() } else { format!("'{}'", word.replace('\'', r"'\''")) }
+    if !word.is_empty() && word.bytes().all(plain) {
+        word.to_string()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
 }
 
 /// A running server. It ends with this value, and with this process, however that ends.
@@ -177,6 +181,22 @@ fn core_set(cpus: &[usize]) -> libc::cpu_set_t {
 pub fn free_port() -> Result<u16, String> {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").map_err(|e| format!("no free port on 127.0.0.1: {e}"))?;
     listener.local_addr().map(|address| address.port()).map_err(|e| e.to_string())
+}
+
+/// The first of `count` neighbouring ports on which nobody listens.
+pub fn free_ports(count: usize) -> Result<u16, String> {
+    // 100: below the ports that the kernel gives out nearly all are free.
+    for _ in 0..100 {
+        let first = free_port()?;
+        let is_free = |offset: usize| {
+            let port = u16::try_from(usize::from(first) + offset).ok();
+            port.is_some_and(|port| std::net::TcpListener::bind(("127.0.0.1", port)).is_ok())
+        };
+        if (0..count).all(is_free) {
+            return Ok(first);
+        }
+    }
+    Err(format!("no {count} neighbouring free ports on 127.0.0.1"))
 }
 
 #[cfg(test)]

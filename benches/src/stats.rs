@@ -133,8 +133,7 @@ mod tests {
         };
         let mut missed = 0;
         for _ in 0..2000 {
-            let rounds: Vec<f64> =
-                (0..7).map(|_| (0.05 * (noise() + noise() + noise() + noise())).exp()).collect();
+            let rounds: Vec<f64> = (0..7).map(|_| (0.05 * (noise() + noise() + noise() + noise())).exp()).collect();
             let found = Ratio::of_rounds(&rounds).unwrap();
             missed += usize::from(found.low > 1.0 || found.high < 1.0);
         }

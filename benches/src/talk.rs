@@ -105,7 +105,9 @@ impl Talk {
                 bytes.truncate(bytes.len() - 2);
                 Ok(Answer::Text(String::from_utf8_lossy(&bytes).into_owned()))
             }
-            b'*' if depth < 8 => (0..number()?).map(|_| self.read_answer(depth + 1)).collect::<io::Result<_>>().map(Answer::List),
+            b'*' if depth < 8 => {
+                (0..number()?).map(|_| self.read_answer(depth + 1)).collect::<io::Result<_>>().map(Answer::List)
+            }
             _ => Err(strange()),
         }
     }

@@ -18,9 +18,7 @@ pub const CASES: &[Case] = &[
         parse_resp(&[resp(&words)])
     }),
     // What a pipeline of 16 costs an ask: the bytes lie one behind another.
-    Case::new("resp/parse-pipeline-16", |_| {
-        parse_resp(&(0..16).map(|n| resp(&[b"GET", &key(n)])).collect::<Vec<_>>())
-    }),
+    Case::new("resp/parse-pipeline-16", |_| parse_resp(&(0..16).map(|n| resp(&[b"GET", &key(n)])).collect::<Vec<_>>())),
     Case::new("resp/parse-inline", |_| parse_resp(&[b"GET key:000000000007\r\n".to_vec()])),
     Case::new("resp/parse-in-two-reads", |_| {
         let ask = resp(&[b"SET", &key(7), &VALUE]);

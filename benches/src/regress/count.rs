@@ -31,7 +31,12 @@ pub fn run(options: &Regress) -> Result<Verdict, String> {
     let old = match harness(&base_tree, "base") {
         Ok(program) => program,
         // A moved door is no slower function.
-        Err(why) => return Ok(skipped(&format!("the cases of this tree do not build with the crates of {}: {why}", &base[..12]))),
+        Err(why) => {
+            return Ok(skipped(&format!(
+                "the cases of this tree do not build with the crates of {}: {why}",
+                &base[..12]
+            )));
+        }
     };
     let mut counts = Vec::new();
     for name in names(&this)?.into_iter().filter(|name| name.contains(&options.case)) {

@@ -114,6 +114,7 @@ fn spec(options: &Regress, case: &Case, layout: &Layout, seconds: f64) -> Spec {
         rate: None,
         seconds,
         cpus: layout.load_cpus.clone(),
+        cluster: false,
         shared: layout.shared,
     }
 }

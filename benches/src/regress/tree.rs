@@ -13,8 +13,9 @@ pub fn folder() -> PathBuf {
 /// A worktree of `commit`; its path and the commit's full name.
 pub fn of(commit: &str) -> Result<(PathBuf, String), String> {
     let workspace = cargo::workspace();
-    let commit = git(&workspace, &["rev-parse", "--verify", "--quiet", "--end-of-options", &format!("{commit}^{{commit}}")])
-        .map_err(|_| format!("'{commit}' is no commit of {}", workspace.display()))?;
+    let commit =
+        git(&workspace, &["rev-parse", "--verify", "--quiet", "--end-of-options", &format!("{commit}^{{commit}}")])
+            .map_err(|_| format!("'{commit}' is no commit of {}", workspace.display()))?;
     let tree = folder().join(format!("tree-{}", &commit[..12]));
     if tree.join("Cargo.toml").is_file() {
         let clean = git(&tree, &["status", "--porcelain", "--untracked-files=no"])?.is_empty();

@@ -24,12 +24,14 @@ pub struct Bench {
 pub struct Member {
     pub name: String,
     pub dialect: Dialect,
+    /// Its keys are asked for at their own shard's port.
+    pub cluster: bool,
     pub server: Server,
 }
 
 impl Member {
     pub fn speaks(&self, dialect: Dialect) -> bool {
-        self.server.port(dialect).is_some()
+        self.server.port(dialect).is_some() && (dialect.is_resp() || !self.cluster)
     }
 }
 
@@ -113,16 +115,33 @@ impl Bench {
 
     /// Starts all peers, which then stand still. One that does not start is noted and left out.
     pub fn fleet(&mut self, section: Section, layout: &Layout) -> Fleet {
-        let mut members = Vec::new();
+        let mut fleet = Fleet { layout: layout.clone(), members: Vec::new() };
         for peer in self.peers.clone() {
-            match self.start(&peer, layout, section.name()) {
-                Ok(mut server) => {
-                    server.stand_still();
-                    members.push(Member { name: peer.name.clone(), dialect: peer.dialect(), server });
-                }
-                Err(why) => self.results.skip(section, "all", &peer.name, why),
-            }
+            self.join(section, &mut fleet, &peer);
         }
-        Fleet { layout: layout.clone(), members }
+        fleet
+    }
+
+    fn join(&mut self, section: Section, fleet: &mut Fleet, peer: &Peer) {
+        match self.start(peer, &fleet.layout.clone(), section.name()) {
+            Ok(mut server) => {
+                server.stand_still();
+                let (name, dialect, cluster) = (peer.name.clone(), peer.dialect(), peer.has_shard_ports());
+                fleet.members.push(Member { name, dialect, cluster, server });
+            }
+            Err(why) => self.results.skip(section, "all", &peer.name, why),
+        }
+    }
+
+    /// Torc once more, asked by a client that knows which shard has which key, as clients of a cluster do.
+    pub fn add_shard_ports(&mut self, section: Section, fleet: &mut Fleet) {
+        for peer in self.peers.clone() {
+            let Some(ports) = peer.with_shard_ports() else { continue };
+            if !self.results.peers.iter().any(|(name, _)| *name == ports.name) {
+                let what = format!("{}; each key is asked for at its shard's own port (CLUSTER SLOTS)", peer.name);
+                self.results.peers.push((ports.name.clone(), what));
+            }
+            self.join(section, fleet, &ports);
+        }
     }
 }

@@ -10,11 +10,8 @@ use std::path::{Path, PathBuf};
 /// Page, table, CSV and picture; their paths.
 pub fn write(results: &Results, folder: &Path) -> Result<Vec<PathBuf>, String> {
     let csv = csv(results);
-    let mut files = vec![
-        ("versus.html", page::html(results, &csv)),
-        ("versus.md", table::markdown(results)),
-        ("versus.csv", csv),
-    ];
+    let mut files =
+        vec![("versus.html", page::html(results, &csv)), ("versus.md", table::markdown(results)), ("versus.csv", csv)];
     files.extend(page::picture(results).map(|svg| ("versus.svg", svg)));
     files.into_iter().map(|(name, content)| put(&folder.join(name), &content)).collect()
 }
@@ -65,7 +62,10 @@ impl Record {
         for ending in ["md", "csv", "svg"] {
             let path = record.path(ending);
             if path.exists() {
-                return Err(format!("{} is there already: a record is not changed, choose another name", path.display()));
+                return Err(format!(
+                    "{} is there already: a record is not changed, choose another name",
+                    path.display()
+                ));
             }
         }
         Ok(record)
@@ -99,7 +99,8 @@ mod tests {
     #[test]
     fn a_record_is_written_once() {
         let records = std::env::temp_dir().join(format!("torc-bench-{}-record", std::process::id()));
-        let mut results = Results { host: "a host".into(), peers: vec![("a".into(), "1".into())], ..Results::default() };
+        let mut results =
+            Results { host: "a host".into(), peers: vec![("a".into(), "1".into())], ..Results::default() };
         results.add(Section::Throughput, "x, \"y\"", "a", 0, &[(Metric::OpsPerS, 1.5)]);
         let record = Record::below(&records, "vm-2", "2026-01-02", "versus").unwrap();
         record.write(&results).unwrap();

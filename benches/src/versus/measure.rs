@@ -20,14 +20,29 @@ struct Mix {
     keys_of: u64,
 }
 
-const ONE: Mix =
-    Mix { title: "10 GET : 1 SET, one at a time", pipeline: 1, gets: 10, sets: 1, value_bytes: 100, prefix: "key:", keys_of: 1 };
+const ONE: Mix = Mix {
+    title: "10 GET : 1 SET, one at a time",
+    pipeline: 1,
+    gets: 10,
+    sets: 1,
+    value_bytes: 100,
+    prefix: "key:",
+    keys_of: 1,
+};
 const PIPELINE: Mix = Mix { title: "10 GET : 1 SET, 16 in a pipeline", pipeline: 16, ..ONE };
 const MIXES: [Mix; 4] = [
     ONE,
     PIPELINE,
     Mix { title: "SET only, 16 in a pipeline", pipeline: 16, gets: 0, ..ONE },
-    Mix { title: "GET of 16 KiB, one at a time", gets: 1, sets: 0, value_bytes: 16 << 10, prefix: "big:", keys_of: 100, ..ONE },
+    Mix {
+        title: "GET of 16 KiB, one at a time",
+        gets: 1,
+        sets: 0,
+        value_bytes: 16 << 10,
+        prefix: "big:",
+        keys_of: 100,
+        ..ONE
+    },
 ];
 
 /// The dialects in which peers are compared.
@@ -51,6 +66,7 @@ impl Mix {
             rate: None,
             seconds: bench.options.seconds,
             cpus: layout.load_cpus.clone(),
+            cluster: false,
             shared: layout.shared,
         }
     }
@@ -67,6 +83,9 @@ pub fn throughput(bench: &mut Bench) {
 pub fn scaling(bench: &mut Bench) {
     for layout in bench.layouts() {
         let mut fleet = bench.fleet(Section::Scaling, &layout);
+        if layout.server_cpus.len() > 1 {
+            bench.add_shard_ports(Section::Scaling, &mut fleet);
+        }
         let cores = layout.server_cpus.len();
         rounds(bench, Section::Scaling, &mut fleet, &[ONE, PIPELINE], |dialect, mix| {
             let of = if cores == 1 { "core" } else { "cores" };
@@ -77,7 +96,13 @@ pub fn scaling(bench: &mut Bench) {
     }
 }
 
-fn rounds(bench: &mut Bench, section: Section, fleet: &mut Fleet, mixes: &[Mix], case: impl Fn(Dialect, &Mix) -> String) {
+fn rounds(
+    bench: &mut Bench,
+    section: Section,
+    fleet: &mut Fleet,
+    mixes: &[Mix],
+    case: impl Fn(Dialect, &Mix) -> String,
+) {
     let layout = fleet.layout.clone();
     fill_all(bench, section, fleet, mixes);
     for round in 0..bench.options.rounds {
@@ -86,7 +111,8 @@ fn rounds(bench: &mut Bench, section: Section, fleet: &mut Fleet, mixes: &[Mix],
                 let case = case(dialect, mix);
                 for at in fleet.turn(round) {
                     if fleet.members[at].speaks(dialect) {
-                        let spec = mix.spec(bench, dialect, &layout);
+                        let cluster = fleet.members[at].cluster;
+                        let spec = Spec { cluster, ..mix.spec(bench, dialect, &layout) };
                         measure(bench, section, &case, fleet, at, round, &spec);
                     }
                 }
@@ -185,7 +211,8 @@ pub fn latency(bench: &mut Bench) {
     let layout = bench.main_layout();
     let mut fleet = bench.fleet(Section::Latency, &layout);
     fill_all(bench, Section::Latency, &mut fleet, &[ONE]);
-    let rates = if bench.options.rates.is_empty() { choose_rates(bench, &mut fleet) } else { bench.options.rates.clone() };
+    let rates =
+        if bench.options.rates.is_empty() { choose_rates(bench, &mut fleet) } else { bench.options.rates.clone() };
     for round in 0..bench.options.rounds {
         for &rate in &rates {
             for dialect in DIALECTS {
@@ -208,7 +235,11 @@ fn choose_rates(bench: &mut Bench, fleet: &mut Fleet) -> Vec<f64> {
         .flat_map(|dialect| {
             let case = format!("{}: {}", dialect_name(*dialect), ONE.title);
             let peers = fleet.members.iter().map(|member| member.name.clone());
-            peers.filter_map(|peer| Some(bench.results.summary(Section::Throughput, &case, &peer, Metric::OpsPerS)?.median)).collect::<Vec<_>>()
+            peers
+                .filter_map(|peer| {
+                    Some(bench.results.summary(Section::Throughput, &case, &peer, Metric::OpsPerS)?.median)
+                })
+                .collect::<Vec<_>>()
         })
         .collect();
     let mut capacities = of_throughput;

@@ -1,7 +1,7 @@
 //! Room: benches, versus. The HTML page and the picture for the README. Touches: loadgen (page, bars), results, table.
 
-use super::results::{Metric, Results, Section, short};
 use super::measure::{DIALECTS, dialect_name};
+use super::results::{Metric, Results, Section, short};
 use super::table;
 use loadgen::report::page::{self, Bar, Bars, Level, Page, Tile, Unit};
 
@@ -16,14 +16,17 @@ pub fn html(results: &Results, csv: &str) -> String {
             page = page.section(one(results, section));
         }
     }
-    let mut last = page::Section::new("Not run");
+    let last = page::Section::new("Not run");
     let skips = table::skips(results);
-    last = if skips.rows.is_empty() { last.text("Everything was run.") } else { last.table(table(&skips).words()) };
-    let mut commands = page::Section::new("Commands").text(
-        "Ports and folders were chosen at each start; one line for each server and set of cores.",
-    );
+    let last = if skips.rows.is_empty() { last.text("Everything was run.") } else { last.table(table(&skips).words()) };
+    let mut commands = page::Section::new("Commands")
+        .text("Ports and folders were chosen at each start; one line for each server and set of cores.");
     for (_, line) in &results.commands {
         commands = commands.command(line);
+    }
+    if !results.warnings.is_empty() {
+        let doubts = results.warnings.iter().map(|warning| format!("{warning}."));
+        page = page.section(doubts.fold(page::Section::new("Doubts"), page::Section::text));
     }
     page.section(last)
         .section(commands)
@@ -34,10 +37,8 @@ pub fn html(results: &Results, csv: &str) -> String {
 
 fn overview(results: &Results) -> page::Section {
     let mut section = page::Section::new("What was compared");
-    let tiles: Vec<Tile> = headlines(results)
-        .into_iter()
-        .map(|(name, value, note)| Tile::new(name, value, note))
-        .collect();
+    let tiles: Vec<Tile> =
+        headlines(results).into_iter().map(|(name, value, note)| Tile::new(name, value, note)).collect();
     if !tiles.is_empty() {
         section = section.tiles(tiles);
     }
@@ -45,8 +46,10 @@ fn overview(results: &Results) -> page::Section {
     for line in &results.settings {
         section = section.text(format!("{line}."));
     }
-    for warning in &results.warnings {
-        section = section.notice(Level::Warning, format!("{warning}."));
+    if !results.warnings.is_empty() {
+        let figures =
+            if results.warnings.len() == 1 { "a figure".into() } else { format!("{} figures", results.warnings.len()) };
+        section = section.notice(Level::Warning, format!("There are doubts about {figures}: see the end of the page."));
     }
     section.command(&results.command)
 }
@@ -54,9 +57,11 @@ fn overview(results: &Results) -> page::Section {
 /// The last peer beside the first, in the figures that people ask for first: name, ratio, to what.
 fn headlines(results: &Results) -> Vec<(String, String, String)> {
     let mut all = Vec::new();
-    for (section, metric) in
-        [(Section::Throughput, Metric::OpsPerCpuS), (Section::Memory, Metric::BytesPerKey), (Section::Latency, Metric::P99Us)]
-    {
+    for (section, metric) in [
+        (Section::Throughput, Metric::OpsPerCpuS),
+        (Section::Memory, Metric::BytesPerKey),
+        (Section::Latency, Metric::P99Us),
+    ] {
         for case in results.cases(section) {
             let peers = results.peers_of(section, case);
             let (Some(first), Some(last)) = (peers.first(), peers.last()) else { continue };
@@ -75,7 +80,11 @@ fn headlines(results: &Results) -> Vec<(String, String, String)> {
 fn one(results: &Results, section: Section) -> page::Section {
     let mut drawn = page::Section::new(section.title()).text(section.note());
     for metric in section.compared() {
-        drawn = drawn.bars(bars(results, section, *metric, &results.cases(section)));
+        let better = if metric.more_is_better() { "more is better" } else { "less is better" };
+        let title = format!("{} ({better})", metric.title());
+        let bars = bars(results, section, *metric, &results.cases(section), &title);
+        // One alone has the width of the page; two stand beside each other.
+        drawn = drawn.bars(if section.compared().len() == 1 { bars.full_width() } else { bars });
     }
     drawn.table(table(&table::of_section(results, section)))
 }
@@ -87,8 +96,7 @@ fn table(table: &table::Table) -> page::Table {
 }
 
 /// A bar for each server, and for each of its dialects where the cases are told apart by them.
-fn bars(results: &Results, section: Section, metric: Metric, cases: &[&str]) -> Bars {
-    let better = if metric.more_is_better() { "more is better" } else { "less is better" };
+fn bars(results: &Results, section: Section, metric: Metric, cases: &[&str], title: &str) -> Bars {
     let (unit, factor) = unit(metric);
     let mut columns: Vec<(&str, &str)> = Vec::new();
     let mut groups: Vec<&str> = Vec::new();
@@ -109,10 +117,9 @@ fn bars(results: &Results, section: Section, metric: Metric, cases: &[&str]) -> 
     // By dialect, so that those stand beside each other that can be compared.
     columns.sort_by_key(|(dialect, _)| cases.iter().position(|case| split(case).0 == *dialect));
     let both = |peer: &str| columns.iter().filter(|(_, p)| *p == peer).count() > 1;
-    let names = columns.iter().map(|(dialect, peer)| {
-        if both(peer) { format!("{peer}, {dialect}") } else { peer.to_string() }
-    });
-    let mut bars = Bars::new(format!("{} ({better})", metric.title()), metric.title(), unit, names);
+    let names =
+        columns.iter().map(|(dialect, peer)| if both(peer) { format!("{peer}, {dialect}") } else { peer.to_string() });
+    let mut bars = Bars::new(title, metric.title(), unit, names);
     for group in groups {
         let values = columns.iter().map(|(dialect, peer)| {
             let case = cases.iter().find(|case| split(case) == (*dialect, group))?;
@@ -149,5 +156,6 @@ fn unit(metric: Metric) -> (Unit, f64) {
 pub fn picture(results: &Results) -> Option<String> {
     let cases: Vec<&str> =
         results.cases(Section::Throughput).into_iter().filter(|case| case.contains("10 GET : 1 SET")).collect();
-    (!cases.is_empty()).then(|| bars(results, Section::Throughput, Metric::OpsPerCpuS, &cases).svg())
+    let title = "Operations per second of the server's CPU time (more is better)";
+    (!cases.is_empty()).then(|| bars(results, Section::Throughput, Metric::OpsPerCpuS, &cases, title).svg())
 }

@@ -3,7 +3,7 @@
 //! One row a kind of server; where its settings come from stands beside it.
 
 use crate::cargo;
-use crate::server::{Launch, free_port};
+use crate::server::{Launch, free_port, free_ports};
 use loadgen::plan::Dialect;
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
@@ -88,13 +88,7 @@ const ROWS: [Row; 6] = [
         dialects: &[Dialect::Resp2, Dialect::Memcached],
         args: pogocache,
     },
-    Row {
-        kind: Kind::Torc,
-        name: "torc",
-        programs: &[],
-        dialects: &[Dialect::Resp2, Dialect::Memcached],
-        args: torc,
-    },
+    Row { kind: Kind::Torc, name: "torc", programs: &[], dialects: &[Dialect::Resp2, Dialect::Memcached], args: torc },
 ];
 
 /// redis.conf, "THREADED I/O": off by default; "only in machines that have at least 4 or more cores, leaving at least one spare
@@ -167,12 +161,31 @@ pub struct Peer {
     pub version: String,
     /// Given by the user, after ours.
     extra: Vec<String>,
+    /// Every shard listens on a port of its own too.
+    shard_ports: bool,
 }
 
 impl Peer {
     /// A server of this project that lies at `program`.
     pub fn torc(name: &str, program: PathBuf) -> Peer {
-        Peer { name: name.into(), kind: Kind::Torc, program, version: String::new(), extra: Vec::new() }
+        Peer {
+            name: name.into(),
+            kind: Kind::Torc,
+            program,
+            version: String::new(),
+            extra: Vec::new(),
+            shard_ports: false,
+        }
+    }
+
+    /// The same with a port for each shard, if it is a Torc.
+    pub fn with_shard_ports(&self) -> Option<Peer> {
+        let name = format!("{} (shard ports)", self.name);
+        (self.kind == Kind::Torc).then(|| Peer { name, shard_ports: true, ..self.clone() })
+    }
+
+    pub fn has_shard_ports(&self) -> bool {
+        self.shard_ports
     }
 
     pub fn speaks(&self, dialect: Dialect) -> bool {
@@ -189,6 +202,9 @@ impl Peer {
         let (port, second_port) = (free_port()?, free_port()?);
         let row = row(self.kind);
         let mut args = (row.args)(&Start { port, second_port, cpus, folder: &folder, memory_bytes });
+        if self.shard_ports {
+            args.extend(["--shard-port-base".into(), free_ports(cpus.len())?.to_string()]);
+        }
         args.extend(self.extra.iter().cloned());
         let one_port_for_all = self.kind == Kind::Pogocache;
         let port_of = |n: usize| if n == 0 || one_port_for_all { port } else { second_port };
@@ -251,6 +267,7 @@ pub fn find(file: Option<&Path>, only: &[String]) -> Result<Found, String> {
                     program: peer.path.clone(),
                     version,
                     extra: peer.args.clone(),
+                    shard_ports: false,
                 }),
                 Err(why) => found.absent.push((peer.name.clone(), why)),
             }
@@ -268,6 +285,7 @@ pub fn find(file: Option<&Path>, only: &[String]) -> Result<Found, String> {
                 program,
                 version,
                 extra: Vec::new(),
+                shard_ports: false,
             }),
             Err(why) => found.absent.push((row.name.into(), why)),
         }
@@ -333,7 +351,14 @@ mod tests {
 
     #[test]
     fn settings_follow_the_cores() {
-        let peer = |kind| Peer { name: "x".into(), kind, program: "/x".into(), version: String::new(), extra: vec!["--end".into()] };
+        let peer = |kind| Peer {
+            name: "x".into(),
+            kind,
+            program: "/x".into(),
+            version: String::new(),
+            extra: vec!["--end".into()],
+            shard_ports: false,
+        };
         let args = |kind, cpus: &[usize]| {
             let launch = peer(kind).launch(cpus, "/tmp/none".into(), 8 << 30).unwrap();
             assert_eq!(launch.args.last().unwrap(), "--end");

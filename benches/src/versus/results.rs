@@ -14,14 +14,8 @@ pub enum Section {
 }
 
 impl Section {
-    pub const ALL: [Section; 6] = [
-        Section::Throughput,
-        Section::Latency,
-        Section::Memory,
-        Section::Start,
-        Section::Snapshot,
-        Section::Scaling,
-    ];
+    pub const ALL: [Section; 6] =
+        [Section::Throughput, Section::Latency, Section::Memory, Section::Start, Section::Snapshot, Section::Scaling];
 
     /// In the CSV and on the command line.
     pub fn name(self) -> &'static str {
@@ -74,7 +68,9 @@ impl Section {
                  children held meanwhile (each page counted once), beyond before. Loading: from the start with that snapshot \
                  to all keys being there."
             }
-            Section::Scaling => "Closed loop as above, on more cores. Every server gets as many threads as it has cores.",
+            Section::Scaling => {
+                "Closed loop as above, on more cores. Every server gets as many threads as it has cores."
+            }
         }
     }
 
@@ -407,7 +403,9 @@ mod tests {
 
     #[test]
     fn numbers_for_people() {
-        for (value, text) in [(0.0, "0"), (999.0, "999"), (12_345.0, "12.3 k"), (216_000.0, "216 k"), (1.755e6, "1.75 M")] {
+        for (value, text) in
+            [(0.0, "0"), (999.0, "999"), (12_345.0, "12.3 k"), (216_000.0, "216 k"), (1.755e6, "1.75 M")]
+        {
             assert_eq!(short(value), text);
         }
         for (value, text) in

@@ -31,6 +31,7 @@ fn spec(bench: &Bench, dialect: Dialect, layout: &Layout, keys: u64, value_bytes
         rate: None,
         seconds: bench.options.seconds,
         cpus: layout.load_cpus.clone(),
+        cluster: false,
         shared: layout.shared,
     }
 }
@@ -79,8 +80,8 @@ fn memory_of(bench: &mut Bench, peer: &Peer, layout: &Layout, most: u64, round: 
 /// most.
 fn settled_rss(pid: u32) -> Result<u64, String> {
     let mut last = 0;
-    for _ in 0..20 {
-        sleep(Duration::from_millis(250));
+    for _ in 0..50 {
+        sleep(Duration::from_millis(100));
         let now = Usage::of(pid)?.rss_bytes;
         // 64 KiB: timers and the like.
         if now.abs_diff(last) < 64 << 10 {
@@ -252,5 +253,9 @@ fn wait_for_keys(server: &Server, keys: u64) -> Result<f64, String> {
 fn snapshot_bytes(folder: &std::path::Path) -> u64 {
     let Ok(entries) = std::fs::read_dir(folder) else { return 0 };
     let files = entries.flatten().filter(|entry| entry.file_name() != "log");
-    files.map(|entry| if entry.path().is_dir() { snapshot_bytes(&entry.path()) } else { entry.metadata().map_or(0, |m| m.len()) }).sum()
+    files
+        .map(|entry| {
+            if entry.path().is_dir() { snapshot_bytes(&entry.path()) } else { entry.metadata().map_or(0, |m| m.len()) }
+        })
+        .sum()
 }

@@ -27,7 +27,9 @@ pub fn of_section(results: &Results, section: Section) -> Table {
         for (at, peer) in results.peers_of(section, case).into_iter().enumerate() {
             let mut row = vec![if at == 0 { case.to_string() } else { String::new() }, peer.to_string()];
             for metric in &columns {
-                row.push(results.summary(section, case, peer, *metric).map_or_else(String::new, |s| figure(*metric, &s)));
+                row.push(
+                    results.summary(section, case, peer, *metric).map_or_else(String::new, |s| figure(*metric, &s)),
+                );
                 if section.compared().contains(metric) {
                     row.push(results.ratio(section, case, peer, *metric).map_or_else(String::new, ratio));
                 }
@@ -59,7 +61,11 @@ pub fn skips(results: &Results) -> Table {
     let mut rows: Vec<Vec<String>> =
         results.absent.iter().map(|(name, why)| vec![name.clone(), "all".into(), why.clone()]).collect();
     rows.extend(results.skips.iter().map(|skip| {
-        let what = if skip.case == "all" { skip.section.name().to_string() } else { format!("{}: {}", skip.section.name(), skip.case) };
+        let what = if skip.case == "all" {
+            skip.section.name().to_string()
+        } else {
+            format!("{}: {}", skip.section.name(), skip.case)
+        };
         vec![skip.peer.clone(), what, skip.why.clone()]
     }));
     Table { head: ["server", "what", "why"].map(String::from).to_vec(), rows }
@@ -76,10 +82,14 @@ pub fn markdown(results: &Results) -> String {
         let _ = writeln!(out, "- {line}.");
     }
     let _ = writeln!(out, "- the whole took {:.0} minutes.\n", results.minutes);
-    let _ = writeln!(out, "{}", draw(&Table {
-        head: ["server", "version"].map(String::from).to_vec(),
-        rows: results.peers.iter().map(|(name, version)| vec![name.clone(), version.clone()]).collect(),
-    }));
+    let _ = writeln!(
+        out,
+        "{}",
+        draw(&Table {
+            head: ["server", "version"].map(String::from).to_vec(),
+            rows: results.peers.iter().map(|(name, version)| vec![name.clone(), version.clone()]).collect(),
+        })
+    );
     for section in Section::ALL {
         let table = of_section(results, section);
         if !table.rows.is_empty() {
@@ -95,7 +105,10 @@ pub fn markdown(results: &Results) -> String {
         results.warnings.iter().for_each(|warning| _ = writeln!(out, "- {warning}."));
         out.push('\n');
     }
-    let _ = writeln!(out, "## Commands\n\nPorts and folders were chosen at each start; one line for each server and set of cores.\n");
+    let _ = writeln!(
+        out,
+        "## Commands\n\nPorts and folders were chosen at each start; one line for each server and set of cores.\n"
+    );
     results.commands.iter().for_each(|(_, line)| _ = writeln!(out, "    {line}"));
     out
 }

@@ -1,0 +1,359 @@
+//! Room: benches, tests. `torc-bench` as a user runs it, against servers that really run: the torc of this tree, and
+//! redis-server and memcached where they are installed. Runs are too short for the figures to mean anything; what is tested is
+//! that they are there, that they agree with each other, and that what was not run says why.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+/// A folder that goes with the test.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Folder {
+        let path = std::env::temp_dir().join(format!("torc-bench-test-{}-{name}", std::process::id()));
+        std::fs::create_dir_all(&path).expect("the temporary folder is writable");
+        Folder(path)
+    }
+
+    fn read(&self, name: &str) -> String {
+        let path = self.0.join(name);
+        std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        drop(std::fs::remove_dir_all(&self.0));
+    }
+}
+
+fn bench(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_torc-bench"));
+    command.args(args).stdin(Stdio::null());
+    command
+}
+
+fn output(args: &[&str]) -> Output {
+    bench(args).output().expect("torc-bench was built")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn succeeds(args: &[&str]) -> String {
+    let done = output(args);
+    assert!(done.status.success(), "{args:?}: {}\n{}", text(&done.stdout), text(&done.stderr));
+    text(&done.stdout)
+}
+
+/// The server of this tree; `torc-bench` builds it itself, but tests that run at once should not do so at once.
+fn torc() -> &'static Path {
+    static TORC: OnceLock<PathBuf> = OnceLock::new();
+    TORC.get_or_init(|| {
+        let folder = Path::new(env!("CARGO_BIN_EXE_torc-bench")).parent().expect("it lies in a folder");
+        let profile = match folder.file_name().and_then(|name| name.to_str()).expect("a name") {
+            "debug" => "dev",
+            name => name,
+        };
+        let target = folder.parent().expect("cargo's target folder");
+        let done = Command::new(env!("CARGO"))
+            .args(["build", "--profile", profile, "-p", "node", "--bin", "torc", "--target-dir"])
+            .arg(target)
+            .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace"))
+            .output()
+            .expect("cargo runs this test");
+        assert!(done.status.success(), "{}", text(&done.stderr));
+        folder.join("torc")
+    })
+}
+
+fn is_installed(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&path).any(|folder| folder.join(program).is_file());
+    if !found {
+        eprintln!("SKIPPED in part: {program} is not installed");
+    }
+    found
+}
+
+/// Lines of a versus.csv without its head: section, case, server, round, metric, value. No case here has a quote in it.
+fn figures(csv: &str) -> Vec<(String, String, String, String, f64)> {
+    let lines = csv.lines().skip(1).map(|line| {
+        let (head, value) = line.rsplit_once(',').expect("six fields");
+        let (head, metric) = head.rsplit_once(',').expect("six fields");
+        let (head, _round) = head.rsplit_once(',').expect("six fields");
+        let (head, server) = head.rsplit_once(',').expect("six fields");
+        let (section, case) = head.split_once(',').expect("six fields");
+        let word = |text: &str| text.trim_matches('"').to_string();
+        (word(section), word(case), word(server), word(metric), value.parse().expect("a number"))
+    });
+    lines.collect()
+}
+
+const SMALL: [&str; 12] = [
+    "--seconds",
+    "0.2",
+    "--connections",
+    "4",
+    "--keys",
+    "1000",
+    "--memory-keys",
+    "4000",
+    "--snapshot-keys",
+    "4000",
+    "--rates",
+    "1000",
+];
+
+#[test]
+fn versus_measures_all_that_is_installed_and_says_what_is_not() {
+    torc();
+    let (redis, memcached) = (is_installed("redis-server"), is_installed("memcached"));
+    let folder = Folder::new("versus");
+    let out = folder.0.to_str().expect("a path of text");
+    let said = succeeds(&[&["versus", "--quick", "--out", out], &SMALL[..]].concat());
+    let figures = figures(&folder.read("versus.csv"));
+    let servers: BTreeSet<&str> = figures.iter().map(|figure| figure.2.as_str()).collect();
+    assert!(servers.contains("torc"), "{said}");
+    assert_eq!((servers.contains("redis"), servers.contains("memcached")), (redis, memcached), "{said}");
+    // Each section has figures of torc, but for snapshots while it has none.
+    for section in ["throughput", "latency", "memory", "start", "scaling"] {
+        assert!(figures.iter().any(|f| f.0 == section && f.2 == "torc"), "no {section} of torc:\n{said}");
+    }
+    if redis {
+        assert!(figures.iter().any(|f| f.0 == "snapshot" && f.2 == "redis" && f.3 == "restart_s"), "{said}");
+    }
+    let snapshot_of_torc = figures.iter().any(|f| f.0 == "snapshot" && f.2 == "torc");
+    let why = said.lines().find(|line| line.starts_with("| torc | snapshot"));
+    assert!(snapshot_of_torc || why.is_some_and(|why| why.contains("BGSAVE")), "{said}");
+    for (section, case, server, metric, value) in &figures {
+        let may_be_negative = metric == "bytes_per_key_beyond_data";
+        assert!(value.is_finite() && (*value >= 0.0 || may_be_negative), "{section} {case} {server} {metric}: {value}");
+    }
+    // What belongs together agrees: percentiles rise, an open loop holds its rate.
+    let value = |case: &str, metric: &str| {
+        figures.iter().find(|f| f.0 == "latency" && f.1 == case && f.2 == "torc" && f.3 == metric).map(|f| f.4)
+    };
+    let case = "RESP: 1,000 a second";
+    let rising: Vec<f64> =
+        ["p50_us", "p90_us", "p99_us", "p99.9_us", "max_us"].map(|m| value(case, m).expect("it is there")).to_vec();
+    assert!(rising.is_sorted(), "{rising:?}");
+    let rate = value(case, "ops_per_s").expect("it is there");
+    // 200 asks, Poisson: five times their root either way.
+    assert!((600.0..1400.0).contains(&rate), "{rate}");
+    let (html, markdown, svg) = (folder.read("versus.html"), folder.read("versus.md"), folder.read("versus.svg"));
+    assert!(html.starts_with("<!doctype html>") && !html.contains("src=\"http"), "one self-contained page");
+    assert!(markdown.contains("--shards 1") && markdown.contains("## Commands"), "{markdown}");
+    assert!(svg.starts_with("<svg") || svg.starts_with("<?xml"), "{svg}");
+    let left: Vec<_> = std::fs::read_dir(&folder.0).expect("it is there").flatten().map(|e| e.file_name()).collect();
+    assert_eq!(left.len(), 4, "servers' files are gone: {left:?}");
+}
+
+#[test]
+fn versus_takes_servers_from_a_file_and_divides_by_the_first_that_is_named() {
+    let folder = Folder::new("file");
+    let file = folder.0.join("peers.toml");
+    let torc = torc().display();
+    let peers = format!(
+        "[[peer]]\nname = 'one'\nkind = 'torc'\npath = '{torc}'\n\
+         [[peer]]\nname = 'two'\nkind = 'torc'\npath = '{torc}'\nargs = ['--maxclients', '500']\n\
+         [[peer]]\nname = 'gone'\nkind = 'redis'\npath = '/no/such/file'\n"
+    );
+    std::fs::write(&file, peers).expect("the folder is writable");
+    let out = folder.0.join("out");
+    let (file, out) = (file.to_str().expect("text"), out.to_str().expect("text"));
+    let args = [
+        "versus",
+        "--peers",
+        file,
+        "--out",
+        out,
+        "--only",
+        "two,one,gone",
+        "--sections",
+        "throughput",
+        "--rounds",
+        "2",
+    ];
+    let said = succeeds(&[&args[..], &SMALL[..]].concat());
+    let rows: Vec<&str> = said.lines().filter(|line| line.contains("| two |") || line.contains("| one |")).collect();
+    let (first, second) =
+        (rows.iter().find(|r| r.contains("RESP: 10")), rows.iter().find(|r| r.starts_with("|  | one |")));
+    assert!(first.is_some_and(|row| row.contains("| two |") && !row.contains("**")), "{said}");
+    assert!(second.is_some_and(|row| row.contains("**")), "{said}");
+    assert!(said.contains("--maxclients 500"), "{said}");
+    assert!(said.lines().any(|line| line.starts_with("| gone |") && line.contains("/no/such/file")), "{said}");
+    assert!(said.contains("| all | latency | not asked for"), "{said}");
+}
+
+#[test]
+fn versus_refuses_what_it_cannot_do() {
+    for (args, why) in [
+        (&["versus", "--only", "mysql"][..], "no such server"),
+        (&["versus", "--rounds", "0"][..], "at least 1"),
+        (&["versus", "--load-cpus", "0"][..], "--server-cpus"),
+        (&["versus", "--sections", "speed"][..], "none of throughput"),
+        (&["versus", "--peers", "/no/such/file"][..], "/no/such/file"),
+        (&["versus", "--record", "../x", "--only", "redis,torc"][..], "no name of a record"),
+    ] {
+        if args.contains(&"redis,torc") {
+            torc();
+        }
+        let done = output(args);
+        let said = text(&done.stderr);
+        assert!(!done.status.success() && said.contains(why), "{args:?}: {said}");
+    }
+}
+
+/// The servers must not outlive a runner that is killed.
+#[test]
+fn servers_end_when_the_runner_dies() {
+    torc();
+    let folder = Folder::new("dies");
+    let out = folder.0.to_str().expect("a path of text");
+    let args =
+        ["versus", "--only", "torc", "--sections", "throughput", "--seconds", "60", "--keys", "1000", "--out", out];
+    let mut runner = bench(&args).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it was built");
+    let children = format!("/proc/{0}/task/{0}/children", runner.id());
+    let until = Instant::now() + Duration::from_secs(60);
+    // Before the server its children are git, cargo and the server's --version.
+    let server = loop {
+        let list = std::fs::read_to_string(&children).unwrap_or_default();
+        let pids: Vec<String> = list.split_ascii_whitespace().map(str::to_string).collect();
+        let is_server = |pid: &&String| {
+            let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            text(&line).contains("--memcached-port")
+        };
+        if let Some(pid) = pids.iter().find(is_server) {
+            break pid.clone();
+        }
+        assert!(Instant::now() < until, "no server was started");
+        std::thread::sleep(Duration::from_millis(20));
+    };
+    runner.kill().expect("it is ours");
+    runner.wait().expect("it is ours");
+    let until = Instant::now() + Duration::from_secs(5);
+    let proc = PathBuf::from(format!("/proc/{server}"));
+    // A zombie that nobody has reaped is dead too.
+    let is_gone = || {
+        let stat = std::fs::read_to_string(proc.join("stat")).unwrap_or_default();
+        stat.is_empty()
+            || stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('Z') || rest.starts_with('X'))
+    };
+    while !is_gone() {
+        assert!(Instant::now() < until, "the server lives on without its runner");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn regress_finds_no_loss_between_a_server_and_itself() {
+    let torc = torc().to_str().expect("a path of text");
+    // 60 %: on a machine where other tests run this is what a run of a fifth of a second can tell.
+    let args = ["regress", "--base-bin", torc, "--this-bin", torc, "--rounds", "3", "--seconds", "0.2"];
+    let said = succeeds(&[&args[..], &["--keys", "1000", "--connections", "4", "--max-loss", "60%"]].concat());
+    assert_eq!(said.lines().filter(|line| line.contains(" to ")).count(), 4, "{said}");
+    assert!(said.contains("No loss beyond 60 % is shown"), "{said}");
+}
+
+#[test]
+fn regress_tells_a_failure_from_a_loss() {
+    for args in [
+        &["regress", "--base", "no-such-commit"][..],
+        &["regress", "--short", "--base", "no-such-commit"][..],
+        &["regress", "--base-bin", "/no/such/file", "--this-bin", "/no/such/file"][..],
+    ] {
+        let done = output(args);
+        let said = format!("{}{}", text(&done.stdout), text(&done.stderr));
+        let is_skipped = said.contains("SKIPPED") && done.status.success();
+        assert!(done.status.code() == Some(2) || is_skipped, "{args:?}: {:?} {said}", done.status);
+    }
+}
+
+/// A torc that runs for the length of a test.
+struct Torc {
+    child: std::process::Child,
+    port: u16,
+    _folder: Folder,
+}
+
+impl Torc {
+    fn start(name: &str) -> Torc {
+        let free = || {
+            let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
+            listener.local_addr().expect("it is bound").port()
+        };
+        let (port, folder) = (free(), Folder::new(name));
+        let child = Command::new(torc())
+            .args([
+                "--port",
+                &port.to_string(),
+                "--memcached-port",
+                "0",
+                "--shards",
+                "1",
+                "--loglevel",
+                "warning",
+                "--dir",
+            ])
+            .arg(&folder.0)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("it was built");
+        let until = Instant::now() + Duration::from_secs(20);
+        while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
+            assert!(Instant::now() < until, "torc does not listen");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        Torc { child, port, _folder: folder }
+    }
+}
+
+impl Drop for Torc {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+#[test]
+fn probe_fill_and_idle_print_one_object_each() {
+    let torc = Torc::start("probe");
+    let target = format!("resp://127.0.0.1:{}", torc.port);
+    let object = |args: &[&str]| -> serde_json::Value {
+        let said = succeeds(args);
+        serde_json::from_str(&said).unwrap_or_else(|e| panic!("{args:?}: {e}: {said}"))
+    };
+    let filled = object(&["fill", "--target", &target, "--keys", "2000"]);
+    assert_eq!(filled["keys"], 2000, "{filled}");
+    assert_eq!(filled["errors"], 0, "{filled}");
+    let probed =
+        object(&["probe", "--target", &target, "--rate", "500", "--duration", "500ms", "--populate", "--keys", "100"]);
+    let count = probed["all"]["count"].as_u64().expect("a count");
+    // 250 asks, Poisson: five times their root either way.
+    assert!((170..330).contains(&count), "{probed}");
+    assert_eq!(probed["misses"], 0, "{probed}");
+    assert!(probed["late"]["p99"].as_f64().is_some_and(|us| us >= 0.0), "{probed}");
+    let pid = torc.child.id().to_string();
+    let idle = object(&[
+        "idle",
+        "--target",
+        &target,
+        "--pid",
+        &pid,
+        "--connections",
+        "50",
+        "--duration",
+        "300ms",
+        "--ask-once",
+    ]);
+    assert_eq!(idle["connections"], 50, "{idle}");
+    assert!(idle["rss_open"].as_u64() >= Some(1 << 20) && idle["cpu_percent"].as_f64() < Some(100.0), "{idle}");
+    let nobody = output(&["probe", "--target", "resp://127.0.0.1:1", "--duration", "100ms"]);
+    assert_eq!(nobody.status.code(), Some(1), "{}", text(&nobody.stderr));
+}
