@@ -242,6 +242,43 @@ fn a_comparison_tells_ratios_and_what_was_not_the_same() {
 }
 
 #[test]
+fn a_limit_below_which_rates_missed_is_told_to_be_noise() {
+    let mut outcome = searched();
+    let doubts = "did not hold when tried";
+    assert!(!text(&outcome).contains(doubts) && !html(&outcome).contains(doubts));
+    outcome.limit.as_mut().expect("searched")[2].met = false;
+    assert!(text(&outcome).contains(doubts) && html(&outcome).contains(doubts));
+    outcome.limit.as_mut().expect("searched").iter_mut().for_each(|p| p.met = false);
+    assert!(text(&outcome).contains("no rate that was tried held") && !text(&outcome).contains(doubts));
+}
+
+/// The figures that a chart's script has under a name.
+fn chart_values(page: &str, title: &str, name: &str) -> Vec<String> {
+    let figure = page.split("<figure").find(|f| f.contains(&format!("<figcaption>{title}"))).expect("the chart");
+    let points =
+        figure.split_once("class=\"points\">").expect("its points").1.split_once("</script>").expect("they end").0;
+    let points: serde_json::Value = serde_json::from_str(points).expect("JSON");
+    let line = points["lines"].as_array().expect("lines").iter().find(|l| l["n"] == name).expect("the line").clone();
+    line["t"].as_array().expect("texts").iter().map(|t| t.as_str().expect("a text").replace('\u{a0}', " ")).collect()
+}
+
+#[test]
+fn answers_that_came_after_the_measured_time_are_no_drop_of_the_rate() {
+    let mut outcome = made_up("drained", 1, 1.0, true);
+    let mut last = outcome.series.last().expect("made up").clone();
+    (last.at_s, last.answers) = (60.0, 3);
+    outcome.series.push(last);
+    outcome.seconds = 60.01;
+    let rates = chart_values(&html(&outcome), "Throughput", "answers");
+    assert!(rates.len() > 200 && rates.iter().all(|r| r.ends_with("k/s")), "{:?}", rates.last());
+    assert_eq!(
+        chart_values(&html(&outcome), "Latency", "p50").len(),
+        240,
+        "points of the figure by percentile stand apart"
+    );
+}
+
+#[test]
 fn charts_stand_alone_as_files() {
     let bars = Bars::new(HOSTILE, "answers a second", Unit::PerSecond, ["torc", HOSTILE])
         .ratios()

@@ -1,6 +1,6 @@
 //! Room: loadgen. Several runs in one page, with ratios to the first. Touches: outcome, page.
 
-use super::html::{by_percentile, facts, limit_points, per_tick, rates, time_axis};
+use super::html::{by_percentile, facts, limit_points, per_tick, rate_axis, rates, time_axis};
 use super::page::{Axis, Bar, Bars, Chart, Colour, Level, Page, Section, Shape, Table, Unit, grouped};
 use super::{errors, highest, json, omission, rate, seconds, server};
 use crate::outcome::{Outcome, Tick};
@@ -23,6 +23,11 @@ pub fn compare_html(runs: &[Run]) -> String {
         runs.len(),
         names.first().unwrap_or(&"")
     ));
+    for run in runs {
+        let title = std::iter::once(run.outcome.title.clone()).filter(|t| !t.is_empty() && *t != run.name);
+        let about: Vec<String> = title.chain(run.outcome.targets.iter().map(server)).collect();
+        page = page.lead(format!("{}: {}", run.name, about.join(", ")));
+    }
     for (at, run) in runs.iter().enumerate() {
         page = page.download(format!("{} (JSON)", run.name), format!("run-{}.json", at + 1), json(&run.outcome));
     }
@@ -176,8 +181,7 @@ fn latency(runs: &[Run]) -> Section {
 fn over_time(runs: &[Run]) -> Section {
     let mut throughput = Chart::new("Throughput", Axis::elapsed(), Axis::linear("answers a second", Unit::PerSecond));
     for (at, run) in runs.iter().enumerate() {
-        throughput =
-            throughput.shaped(&run.name, Colour::Series(at), Shape::Steps, rates(&run.outcome.series, |t| t.answers));
+        throughput = throughput.shaped(&run.name, Colour::Series(at), Shape::Steps, rates(&run.outcome, |t| t.answers));
     }
     let mut section = Section::new("Over time").chart(throughput);
     let parts: [(&str, fn(&Tick) -> u64); 4] =
@@ -203,7 +207,7 @@ fn over_time(runs: &[Run]) -> Section {
 }
 
 fn limits(runs: &[Run]) -> Section {
-    let x = || Axis::linear("rate wanted", Unit::PerSecond);
+    let x = || rate_axis(runs.iter().flat_map(|r| r.outcome.limit.iter().flatten()));
     let mut section = Section::new("The highest rate that holds");
     let mut measure =
         Chart::new("Latency of the objective, by rate", x(), Axis::log("latency", Unit::Seconds)).either_scale();

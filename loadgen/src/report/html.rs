@@ -3,7 +3,8 @@
 use super::hgrm::{ValueUnit, hgrm, levels};
 use super::page::{Axis, Chart, Colour, Level, Page, Section, Shape, Table, Tile, Unit, grouped};
 use super::{
-    QUANTILES, errors, highest, json, objective_value, objective_wanted, omission, pace, rate, seconds, server, utc,
+    QUANTILES, errors, highest, json, noise, objective_value, objective_wanted, omission, pace, rate, seconds, server,
+    utc,
 };
 use crate::outcome::{LimitPoint, Outcome, Pace, Tick};
 use hdrhistogram::Histogram;
@@ -145,11 +146,19 @@ pub(super) fn per_tick(series: &[Tick], value: impl Fn(&Tick) -> f64) -> Vec<(f6
     series.iter().map(of).collect()
 }
 
-/// A rate for each tick, held until the next; zero where there was none.
-pub(super) fn rates(series: &[Tick], count: impl Fn(&Tick) -> u64) -> Vec<(f64, f64)> {
-    let rate = |t: &Tick| if t.seconds > 0.0 { count(t) as f64 / t.seconds } else { 0.0 };
-    let mut points: Vec<(f64, f64)> = series.iter().map(|t| (t.at_s, rate(t))).collect();
-    points.extend(series.last().map(|t| (t.at_s + t.seconds, rate(t))));
+/// A rate for each tick, held until the next. What came in after the measured time, when nothing was asked any more, is no
+/// rate and is left out.
+pub(super) fn rates(outcome: &Outcome, count: impl Fn(&Tick) -> u64) -> Vec<(f64, f64)> {
+    let mut points: Vec<(f64, f64)> = Vec::new();
+    let mut end = 0.0;
+    for tick in &outcome.series {
+        let measured = tick.seconds.min(outcome.seconds - tick.at_s);
+        if measured > tick.seconds / 2.0 {
+            points.push((tick.at_s, count(tick) as f64 / measured));
+            end = tick.at_s + measured;
+        }
+    }
+    points.extend(points.last().map(|p| (end, p.1)));
     points
 }
 
@@ -183,13 +192,14 @@ fn over_time(outcome: &Outcome) -> Section {
     let tick = series.first().map_or(0.0, |t| t.seconds);
     latency = latency.note(format!("Each point is of the answers that came within {}.", Unit::Seconds.show(tick)));
     let mut throughput = Chart::new("Throughput", Axis::elapsed(), Axis::linear("answers a second", Unit::PerSecond))
-        .shaped("answers", Colour::Series(0), Shape::Steps, rates(series, |t| t.answers));
+        .shaped("answers", Colour::Series(0), Shape::Steps, rates(outcome, |t| t.answers));
     if series.iter().any(|t| t.wanted_per_s.is_some()) {
-        let wanted = series.iter().map(|t| (t.at_s + t.seconds, t.wanted_per_s.unwrap_or(f64::NAN)));
+        let measured = series.iter().filter(|t| t.at_s < outcome.seconds);
+        let wanted = measured.map(|t| ((t.at_s + t.seconds).min(outcome.seconds), t.wanted_per_s.unwrap_or(f64::NAN)));
         throughput = throughput.shaped("wanted", Colour::Muted, Shape::Dashed, wanted);
     }
     if series.iter().any(|t| t.errors > 0) {
-        throughput = throughput.shaped("errors", Colour::Bad, Shape::Steps, rates(series, |t| t.errors));
+        throughput = throughput.shaped("errors", Colour::Bad, Shape::Steps, rates(outcome, |t| t.errors));
     }
     let mut section = Section::new("Over time").chart(with_phases(latency)).chart(with_phases(throughput));
     let mut own = Chart::new("CPU of the load generator", Axis::elapsed(), Axis::linear("cores in use", Unit::Count));
@@ -221,9 +231,19 @@ pub(super) fn limit_points(points: &[LimitPoint], value: impl Fn(&LimitPoint) ->
     points.iter().map(|p| (p.rate, seconds(value(p)))).collect()
 }
 
+/// Rates that were tried: a search doubles and halves, which a log axis spreads evenly.
+pub(super) fn rate_axis<'p>(points: impl IntoIterator<Item = &'p LimitPoint>) -> Axis {
+    let (mut low, mut high) = (f64::INFINITY, 0.0f64);
+    for point in points {
+        (low, high) = (low.min(point.rate), high.max(point.rate));
+    }
+    let label = "rate wanted";
+    if high > 4.0 * low { Axis::log(label, Unit::PerSecond) } else { Axis::linear(label, Unit::PerSecond) }
+}
+
 fn limit(outcome: &Outcome) -> Section {
     let points = outcome.limit.as_deref().unwrap_or_default();
-    let x = || Axis::linear("rate wanted", Unit::PerSecond);
+    let x = || rate_axis(points);
     let mut curve = Chart::new("Latency by rate", x(), Axis::log("latency", Unit::Seconds))
         .either_scale()
         .shaped("max", Colour::Rank(4), Shape::Dotted, limit_points(points, |p| p.max_ns))
@@ -258,7 +278,11 @@ fn limit(outcome: &Outcome) -> Section {
             ],
         );
     }
-    Section::new("The highest rate that holds").chart(curve).chart(reached).table(table)
+    let mut section = Section::new("The highest rate that holds");
+    if let Some(doubt) = noise(points) {
+        section = section.notice(Level::Warning, doubt);
+    }
+    section.chart(curve).chart(reached).table(table)
 }
 
 fn figures(outcome: &Outcome) -> Section {

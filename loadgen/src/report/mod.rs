@@ -86,6 +86,16 @@ fn highest(points: &[LimitPoint]) -> Option<&LimitPoint> {
     points.iter().filter(|p| p.met).max_by(|a, b| a.rate.total_cmp(&b.rate))
 }
 
+/// Why the highest rate of a search may be luck, if it may.
+fn noise(points: &[LimitPoint]) -> Option<String> {
+    let best = highest(points)?;
+    let missed = points.iter().filter(|p| !p.met && p.rate <= best.rate).count();
+    let rates = if missed == 1 { "A rate no higher".into() } else { format!("{missed} rates no higher") };
+    (missed > 0).then(|| {
+        format!("{rates} than the highest that held did not hold when tried: the figure is within the noise, try each rate for longer.")
+    })
+}
+
 /// What an objective's numbers count: by its measure, which stands before the sign and behind a verb's name (`get:p99=1ms`).
 fn objective_unit(objective: &Objective) -> Unit {
     match objective_measure(objective) {

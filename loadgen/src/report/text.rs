@@ -145,6 +145,9 @@ fn limit(out: &mut String, points: &[LimitPoint]) {
         Some(best) => writeln!(out, "highest rate that held: {}", Unit::PerSecond.plain(best.rate)),
         None => writeln!(out, "no rate that was tried held the objective"),
     };
+    if let Some(doubt) = super::noise(points) {
+        let _ = writeln!(out, "warning: {doubt}");
+    }
 }
 
 fn objectives(out: &mut String, outcome: &Outcome) {
