@@ -50,7 +50,7 @@ impl Schedule {
             now_ns: stretches.first().map_or(0.0, |s| s.from_ns as f64),
             arrivals,
             chance: Chance::new(seed),
-            first: (arrivals == Arrivals::Constant).then(|| (thread as f64 + 1.0) / threads as f64),
+            first: (arrivals == Arrivals::Constant).then(|| thread as f64 / threads as f64),
         }
     }
 
@@ -86,6 +86,9 @@ impl Schedule {
 
 /// The least d with rate * d + slope * d^2 / 2 = need; infinite where there is none.
 fn gap(rate: f64, slope: f64, need: f64) -> f64 {
+    if need == 0.0 && (rate > 0.0 || slope > 0.0) {
+        return 0.0;
+    }
     if slope == 0.0 {
         return if rate > 0.0 { need / rate } else { f64::INFINITY };
     }

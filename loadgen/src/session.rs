@@ -228,7 +228,13 @@ impl<'p> Session<'p> {
         if self.finished || self.listens || self.setup_left > 0 || self.begun_ns.is_some() || self.is_worn() {
             return 0;
         }
-        self.pipeline.saturating_sub(self.pending.len())
+        let most = match self.book.plan.churn {
+            Some(churn) if self.book.phase == Phase::Measure => {
+                usize::try_from(churn - self.asked).unwrap_or(usize::MAX)
+            }
+            _ => usize::MAX,
+        };
+        self.pipeline.saturating_sub(self.pending.len()).min(most)
     }
 
     /// Nothing will be asked on this connection any more; with `is_quiet` it can be made anew.

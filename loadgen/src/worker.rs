@@ -86,7 +86,7 @@ struct Worker<'s, 'p> {
     clock: Instant,
     heard_ns: u64,
     refresh_at_ns: Option<u64>,
-    refreshed_ns: u64,
+    refreshed_ns: Option<u64>,
     draft: Vec<u8>,
     tick: i64,
     measured_from: Option<(u64, u64)>,
@@ -149,7 +149,7 @@ impl<'s, 'p> Worker<'s, 'p> {
             clock: shared.epoch,
             heard_ns: 0,
             refresh_at_ns: None,
-            refreshed_ns: 0,
+            refreshed_ns: None,
             draft: Vec::new(),
             tick: i64::MIN,
             measured_from: None,
@@ -612,7 +612,7 @@ impl<'s, 'p> Worker<'s, 'p> {
             if let Some(slot) = self.slots.get_mut(usize::from(redirect.slot)) {
                 *slot = node as u16;
             }
-            let soonest = self.refreshed_ns + REFRESH_NS;
+            let soonest = self.refreshed_ns.map_or(0, |last| last + REFRESH_NS);
             self.refresh_at_ns.get_or_insert(soonest.max(self.desk.now_ns));
         }
         self.route(node, redirect.ask, redirect.pending);
@@ -639,7 +639,7 @@ impl<'s, 'p> Worker<'s, 'p> {
             && let Some(line) = self.lines.iter().position(|l| l.ready)
         {
             self.refresh_at_ns = None;
-            self.refreshed_ns = self.desk.now_ns;
+            self.refreshed_ns = Some(self.desk.now_ns);
             self.lines[line].session.ask_aside(&[b"CLUSTER", b"SLOTS"]);
             self.soil(line as u32);
         }
@@ -766,6 +766,7 @@ impl<'s, 'p> Worker<'s, 'p> {
             self.lines[index as usize].flying = Vec::new();
         }
         self.soil(index);
+        self.look_worn(index);
     }
 
     fn receive(&mut self, done: &Done) -> Result<(), Failure> {
@@ -823,11 +824,15 @@ impl<'s, 'p> Worker<'s, 'p> {
             self.offer(index);
         }
         self.look_ready(index);
+        self.look_worn(index);
+        Ok(())
+    }
+
+    fn look_worn(&mut self, index: u32) {
         let line = &self.lines[index as usize];
         let idle = line.session.is_worn() && line.session.is_quiet() && line.flying.is_empty();
         if idle && line.ready && self.desk.now_ns < self.shared.book.stop_ns && self.desk.budget != Some(0) {
             self.make_anew(index);
         }
-        Ok(())
     }
 }

@@ -1,0 +1,122 @@
+//! Room: loadgen, tests. A small RESP server whose answers a test decides, and real servers where they are installed.
+
+// Each test file uses its own part of this.
+#![allow(dead_code)]
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::{TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+pub type Words = Vec<Vec<u8>>;
+
+/// Serves RESP on a free port until the test ends. `answer` gets the words of an ask and the number of its connection; `None`
+/// hangs up.
+pub fn serve(answer: impl Fn(u64, &Words) -> Option<Vec<u8>> + Send + Sync + 'static) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let port = listener.local_addr().expect("bound").port();
+    serve_on(listener, answer);
+    port
+}
+
+pub fn serve_on(listener: TcpListener, answer: impl Fn(u64, &Words) -> Option<Vec<u8>> + Send + Sync + 'static) {
+    let answer = Arc::new(answer);
+    let count = AtomicU64::new(0);
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let answer = answer.clone();
+            let number = count.fetch_add(1, Ordering::SeqCst);
+            std::thread::spawn(move || drop(talk(stream, number, &*answer)));
+        }
+    });
+}
+
+fn talk(stream: TcpStream, number: u64, answer: &dyn Fn(u64, &Words) -> Option<Vec<u8>>) -> std::io::Result<()> {
+    // Two answers in flight and a delayed acknowledgement would cost 40 ms each.
+    stream.set_nodelay(true)?;
+    let mut out = stream.try_clone()?;
+    let mut input = BufReader::new(stream);
+    loop {
+        let words = read_ask(&mut input)?;
+        // What load asks first of any server.
+        let told = match words[0].as_slice() {
+            b"INFO" => Some(b"+redis_version:0\r\n".to_vec()),
+            _ => answer(number, &words),
+        };
+        match told {
+            Some(told) => out.write_all(&told)?,
+            None => return Ok(()),
+        }
+    }
+}
+
+fn read_ask(input: &mut impl BufRead) -> std::io::Result<Words> {
+    let count = header(input)?;
+    let mut words = Vec::new();
+    for _ in 0..count {
+        let mut word = vec![0; header(input)? + 2];
+        input.read_exact(&mut word)?;
+        word.truncate(word.len() - 2);
+        words.push(word);
+    }
+    Ok(words)
+}
+
+fn header(input: &mut impl BufRead) -> std::io::Result<usize> {
+    let mut line = String::new();
+    input.read_line(&mut line)?;
+    line.get(1..).unwrap_or("").trim_end().parse().map_err(std::io::Error::other)
+}
+
+/// A server of its own process; killed when dropped.
+pub struct Real {
+    child: Child,
+    pub port: u16,
+}
+
+impl Drop for Real {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    listener.local_addr().expect("bound").port()
+}
+
+/// Starts `program` with `arguments`, in which `PORT` stands for a free port; `None`, and a line that says so, where it is not
+/// installed.
+pub fn real(program: &str, arguments: &[&str]) -> Option<Real> {
+    let port = free_port();
+    let arguments: Vec<String> = arguments.iter().map(|a| a.replace("PORT", &port.to_string())).collect();
+    let spawned = Command::new(program).args(&arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+    let child = match spawned {
+        Ok(child) => child,
+        Err(error) => {
+            eprintln!("skipped: {program}: {error}");
+            return None;
+        }
+    };
+    let real = Real { child, port };
+    let begun = Instant::now();
+    while TcpStream::connect(("127.0.0.1", port)).is_err() {
+        assert!(begun.elapsed() < Duration::from_secs(10), "{program} does not listen");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    Some(real)
+}
+
+pub fn redis(more: &[&str]) -> Option<Real> {
+    let always = ["--port", "PORT", "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"];
+    real("redis-server", &[&always[..], more].concat())
+}
+
+pub fn memcached(more: &[&str]) -> Option<Real> {
+    let always = ["-l", "127.0.0.1", "-p", "PORT", "-U", "0", "-t", "2", "-u", "nobody", "-m", "1024"];
+    real("memcached", &[&always[..], more].concat())
+}
