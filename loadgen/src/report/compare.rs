@@ -184,7 +184,8 @@ fn over_time(runs: &[Run]) -> Section {
         throughput = throughput.shaped(&run.name, Colour::Series(at), Shape::Steps, rates(&run.outcome, |t| t.answers));
     }
     let mut section = Section::new("Over time").chart(throughput);
-    let parts: [(&str, fn(&Tick) -> u64); 4] =
+    type PerTick = (&'static str, fn(&Tick) -> u64);
+    let parts: [PerTick; 4] =
         [("p50", |t| t.p50_ns), ("p99", |t| t.p99_ns), ("p99.9", |t| t.p999_ns), ("Slowest", |t| t.max_ns)];
     for (name, of) in parts {
         let mut chart = Chart::new(name, Axis::elapsed(), Axis::log("latency", Unit::Seconds)).either_scale();
