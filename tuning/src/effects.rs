@@ -11,6 +11,8 @@ pub enum Effect {
     Measured { host: String, record: String, effect: String },
     /// Measured, and no difference beyond the spread.
     NoneSeen { host: String, record: String, effect: String },
+    /// Measured, and what would have been recommended was worse.
+    Against { host: String, record: String, effect: String },
     /// `why` says what it would take.
     NotMeasured { why: String },
     /// Nothing to set.
@@ -61,7 +63,7 @@ impl Effects {
 impl Effect {
     fn recorded_on(&self) -> Option<&str> {
         match self {
-            Effect::Measured { host, .. } | Effect::NoneSeen { host, .. } => Some(host),
+            Effect::Measured { host, .. } | Effect::NoneSeen { host, .. } | Effect::Against { host, .. } => Some(host),
             _ => None,
         }
     }
@@ -88,6 +90,9 @@ impl Effect {
             }
             Effect::NoneSeen { host, record, effect } => {
                 format!("none seen: {effect} (benches/record/{record}){}", elsewhere(host))
+            }
+            Effect::Against { host, record, effect } => {
+                format!("speaks against it: {effect} (benches/record/{record}){}", elsewhere(host))
             }
             Effect::NotMeasured { why } => format!("not recorded: {why}"),
             Effect::Fact { what } => what.clone(),
@@ -119,7 +124,9 @@ mod tests {
             assert!(ids.contains(&row.knob.as_str()), "{} is no knob", row.knob);
             match &row.effect {
                 Effect::Required { proof, .. } => assert!(proofs.contains(&format!("fn {proof}()")), "{proof}"),
-                Effect::Measured { host, record, .. } | Effect::NoneSeen { host, record, .. } => {
+                Effect::Measured { host, record, .. }
+                | Effect::NoneSeen { host, record, .. }
+                | Effect::Against { host, record, .. } => {
                     assert!(record.starts_with(host.as_str()), "{record} is not of {host}");
                     assert!(project.join("benches/record").join(record).is_file(), "{record} is not there");
                 }

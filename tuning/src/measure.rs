@@ -163,6 +163,7 @@ impl<'a> Lab<'a> {
             question: self.experiment.question,
             limits: self.experiment.limits,
             judged: self.experiment.judged,
+            speaks: self.experiment.speaks,
             sides: self.sides,
             rounds,
             commands,
@@ -353,7 +354,12 @@ fn finish(host: &Host, measure: &Measure, measured: &Measured, folder: Option<&P
         fs::write(&path, text).map_err(|e| format!("{}: {e}", path.display()))?;
         println!("\nwritten: {}", path.display());
     }
-    println!("\nthe row for tuning/src/effects.toml:\n\n{}", measured.row(&name, &file));
+    match measured.row(&name, &file) {
+        Some(row) => println!("\nthe row for tuning/src/effects.toml, in place of the knob's there:\n\n{row}"),
+        None => {
+            println!("\nno row for tuning/src/effects.toml: too few rounds, no other setting, or loopback cannot tell")
+        }
+    }
     Ok(())
 }
 

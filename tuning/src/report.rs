@@ -182,7 +182,11 @@ pub fn text(report: &Report, all: bool) -> String {
             (_, true) => {}
             (Some(_), false) => line(&wrap("to change it: ", &row.remedy)),
             (None, false) => {
-                line("  not recommended: no effect is recorded on this kind of host");
+                line(match &row.effect {
+                    Effect::Against { .. } => "  not recommended: a record speaks against it",
+                    Effect::NoneSeen { .. } => "  not recommended: measured, and no effect was seen",
+                    _ => "  not recommended: no effect is recorded on this kind of host",
+                });
                 line(&wrap("to try it: ", &row.remedy));
             }
         }

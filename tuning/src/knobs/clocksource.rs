@@ -7,7 +7,7 @@ pub struct Clocksource;
 
 const NOW: &str = "/sys/devices/system/clocksource/clocksource0/current_clocksource";
 const ALL: &str = "/sys/devices/system/clocksource/clocksource0/available_clocksource";
-const FAST: [&str; 5] = ["tsc", "kvm-clock", "arch_sys_counter", "hyperv_clocksource_tsc_page", "xen"];
+pub const FAST: [&str; 5] = ["tsc", "kvm-clock", "arch_sys_counter", "hyperv_clocksource_tsc_page", "xen"];
 
 impl Knob for Clocksource {
     fn id(&self) -> &'static str {

@@ -33,6 +33,7 @@ mod syn_backlog;
 mod xps;
 
 use crate::knob::Knob;
+pub use clocksource::FAST as FAST_CLOCKS;
 
 pub fn all() -> Vec<Box<dyn Knob>> {
     vec![

@@ -29,15 +29,22 @@ pub struct Side {
     pub torc: Vec<String>,
     /// CPUs' worth of time for the server.
     pub quota: Option<f64>,
+    /// One that `check` finds good.
+    pub recommended: bool,
 }
 
 impl Side {
     fn of(name: impl Into<String>) -> Side {
-        Side { name: name.into(), changes: Vec::new(), torc: Vec::new(), quota: None }
+        Side { name: name.into(), changes: Vec::new(), torc: Vec::new(), quota: None, recommended: false }
     }
 
     fn set(mut self, path: impl Into<String>, new: impl Into<String>) -> Side {
         self.changes.push(Change { path: path.into(), new: new.into() });
+        self
+    }
+
+    fn good(mut self, recommended: bool) -> Side {
+        self.recommended = recommended;
         self
     }
 
@@ -56,6 +63,8 @@ pub struct Experiment {
     pub judged: Metric,
     /// The settings, the first being the one that the others are compared with. The error says what this host lacks.
     pub sides: fn(&Host, &Cores) -> Result<Vec<Side>, String>,
+    /// Whether a record of it can stand behind a recommendation: not where loopback is no stand-in for a network card.
+    pub speaks: bool,
     /// What the comparison cannot tell.
     pub limits: &'static str,
 }
@@ -76,9 +85,12 @@ pub fn all() -> Vec<Experiment> {
             work: &[Work::OneClient],
             judged: IDLE_P50,
             sides: |_, _| {
-                let side = |value: &str| Side::of(format!("idle-spin-us {value}")).torc(&["--idle-spin-us", value]);
+                let side = |value: &str| {
+                    Side::of(format!("idle-spin-us {value}")).torc(&["--idle-spin-us", value]).good(value == "auto")
+                };
                 Ok(vec![side("0"), side("auto"), side("50")])
             },
+            speaks: true,
             limits: "One client over loopback. With many clients a shard hardly sleeps.",
         },
         Experiment {
@@ -90,9 +102,12 @@ pub fn all() -> Vec<Experiment> {
             sides: |host, _| {
                 const FILE: &str = "/proc/sys/net/core/somaxconn";
                 needs(host, FILE)?;
-                let side = |n: &str| Side::of(format!("somaxconn {n}")).set(FILE, n).torc(&["--tcp-backlog", "4096"]);
+                let side = |n: &str| {
+                    Side::of(format!("somaxconn {n}")).set(FILE, n).torc(&["--tcp-backlog", "4096"]).good(n == "4096")
+                };
                 Ok(vec![side("4096"), side("128")])
             },
+            speaks: true,
             limits: "Client and server share one core, so that the server cannot accept while the client connects: the worst case.",
         },
         Experiment {
@@ -104,8 +119,11 @@ pub fn all() -> Vec<Experiment> {
             sides: |host, _| {
                 const FILE: &str = "/sys/kernel/mm/transparent_hugepage/enabled";
                 needs(host, FILE)?;
-                Ok(["madvise", "always", "never"].map(|word| Side::of(word).set(FILE, word)).to_vec())
+                Ok(["madvise", "always", "never"]
+                    .map(|word| Side::of(word).set(FILE, word).good(word != "always"))
+                    .to_vec())
             },
+            speaks: true,
             limits: "One million keys of 100-byte values: a larger store misses the TLB more.",
         },
         Experiment {
@@ -120,8 +138,11 @@ pub fn all() -> Vec<Experiment> {
                     return Err("the haltpoll governor is not in use".into());
                 }
                 needs(host, FILE)?;
-                Ok(["0", "200000"].map(|ns| Side::of(format!("guest_halt_poll_ns {ns}")).set(FILE, ns)).to_vec())
+                Ok(["0", "200000"]
+                    .map(|ns| Side::of(format!("guest_halt_poll_ns {ns}")).set(FILE, ns).good(ns != "0"))
+                    .to_vec())
             },
+            speaks: true,
             limits: "Client and server are in the same guest: both sides' waits are polled.",
         },
         Experiment {
@@ -139,6 +160,7 @@ pub fn all() -> Vec<Experiment> {
                     .map(|us| Side::of(format!("busy_read and busy_poll {us}")).set(READ, us).set(POLL, us))
                     .to_vec())
             },
+            speaks: false,
             limits: "Over loopback, which has no queue to poll: says that it does no harm there, and nothing about network cards.",
         },
         Experiment {
@@ -153,6 +175,7 @@ pub fn all() -> Vec<Experiment> {
                 let mask = cpus::mask_text(&cores.server);
                 Ok(vec![Side::of("off").set(FILE, "0"), Side::of(format!("rps_cpus {mask}")).set(FILE, mask)])
             },
+            speaks: false,
             limits: "Loopback delivers on the sender's core; a network card does on the core that its interrupt goes to. Says nothing about cards.",
         },
         Experiment {
@@ -164,10 +187,13 @@ pub fn all() -> Vec<Experiment> {
             sides: |host, _| {
                 const FILE: &str = "/proc/sys/net/ipv4/tcp_wmem";
                 needs(host, FILE)?;
-                let sizes = [("4 MiB", "4096 16384 4194304"), ("64 KiB", "4096 16384 65536")];
-                Ok(sizes.map(|(name, text)| Side::of(format!("tcp_wmem up to {name}")).set(FILE, text)).to_vec())
+                let side = |name: &str, size: &str| {
+                    Side::of(format!("tcp_wmem up to {name}")).set(FILE, format!("4096 16384 {size}"))
+                };
+                Ok(vec![side("4 MiB", "4194304").good(true), side("512 KiB", "524288"), side("64 KiB", "65536")])
             },
-            limits: "Over loopback, where an acknowledgement takes microseconds: over a network the difference grows with the round trip.",
+            speaks: true,
+            limits: "Loopback's segments are 64 KiB, so that a buffer of one or two segments waits for acknowledgements that the receiver delays by some 40 ms; over Ethernet the difference comes from the round trip.",
         },
         Experiment {
             knob: "clocksource",
@@ -182,10 +208,12 @@ pub fn all() -> Vec<Experiment> {
                     return Err(format!("{NOW} is not there"));
                 };
                 let others = all.split_ascii_whitespace().filter(|word| *word != now);
-                let mut sides = vec![Side::of(now.as_str()).set(NOW, now.as_str())];
-                sides.extend(others.map(|word| Side::of(word).set(NOW, word)));
+                let good = |word: &str| crate::knobs::FAST_CLOCKS.contains(&word);
+                let mut sides = vec![Side::of(now.as_str()).set(NOW, now.as_str()).good(good(&now))];
+                sides.extend(others.map(|word| Side::of(word).set(NOW, word).good(good(word))));
                 if sides.len() > 1 { Ok(sides) } else { Err(format!("{now} is the only clock source here")) }
             },
+            speaks: true,
             limits: "The load reads the clock too, and more often than the server.",
         },
         Experiment {
@@ -199,7 +227,7 @@ pub fn all() -> Vec<Experiment> {
                 let all = host.each_cpu("cpufreq/scaling_available_governors");
                 let Some((_, words)) = all.first() else { return Err("no CPU shows a governor".into()) };
                 let set = |word: &str| {
-                    all.iter().fold(Side::of(word), |side, (cpu, _)| {
+                    all.iter().fold(Side::of(word).good(word == "performance"), |side, (cpu, _)| {
                         side.set(format!("/sys/devices/system/cpu/cpu{cpu}/{FILE}"), word)
                     })
                 };
@@ -208,6 +236,7 @@ pub fn all() -> Vec<Experiment> {
                 let sides: Vec<Side> = std::iter::once("performance").chain(others).map(set).collect();
                 if sides.len() > 1 { Ok(sides) } else { Err(format!("only {words} here")) }
             },
+            speaks: true,
             limits: "Client and server are on one host: both change their clock.",
         },
         Experiment {
@@ -229,10 +258,12 @@ pub fn all() -> Vec<Experiment> {
                 if files.is_empty() {
                     return Err("no idle state takes over 10 µs to leave, or none is shown".into());
                 }
-                let set =
-                    |name: &str, value: &str| files.iter().fold(Side::of(name), |side, f| side.set(f.as_str(), value));
+                let set = |name: &str, value: &str| {
+                    files.iter().fold(Side::of(name).good(value == "1"), |side, f| side.set(f.as_str(), value))
+                };
                 Ok(vec![set("all states", "0"), set("none over 10 µs", "1")])
             },
+            speaks: true,
             limits: "Client and server are on one host: both wake from idle states.",
         },
         Experiment {
@@ -246,8 +277,12 @@ pub fn all() -> Vec<Experiment> {
                     return Err("no control group for CPU time is mounted".into());
                 }
                 let quota = 0.6 * cores.server.len() as f64;
-                Ok(vec![Side::of("none"), Side { quota: Some(quota), ..Side::of(format!("{quota:.1} CPUs")) }])
+                Ok(vec![
+                    Side::of("none").good(true),
+                    Side { quota: Some(quota), ..Side::of(format!("{quota:.1} CPUs")) },
+                ])
             },
+            speaks: true,
             limits: "Half load needs about half of a CPU for each shard, or all of it while shards spin.",
         },
     ]
@@ -288,6 +323,8 @@ mod tests {
             assert!(knobs::all().iter().any(|knob| knob.id() == experiment.knob), "{}", experiment.knob);
             let sides = (experiment.sides)(&made.host, &cores).expect(experiment.knob);
             assert!(sides.len() >= 2, "{}", experiment.knob);
+            // What speaks for a recommendation knows which setting that is.
+            assert!(!experiment.speaks || sides.iter().any(|side| side.recommended), "{}", experiment.knob);
             // A host without the knob says so; idle-spin is the server's own.
             assert_eq!(
                 (experiment.sides)(&bare.host, &cores).is_err(),

@@ -63,7 +63,8 @@ pub fn populate(load: &Path, plan: &Load) -> Result<(), String> {
 
 /// The command line of a run, for records.
 pub fn command(plan: &Load) -> String {
-    format!("torc-load {}", timed(plan).join(" "))
+    let line = format!("torc-load {}", timed(plan).join(" "));
+    line.replace(&format!("127.0.0.1:{}", plan.port), "127.0.0.1:PORT")
 }
 
 pub fn run(load: &Path, plan: &Load) -> Result<Figures, String> {

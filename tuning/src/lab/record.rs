@@ -10,6 +10,7 @@ pub struct Measured<'a> {
     pub question: &'a str,
     pub limits: &'a str,
     pub judged: Metric,
+    pub speaks: bool,
     pub sides: &'a [Side],
     /// `[round][side]`
     pub rounds: Vec<Vec<Sample>>,
@@ -130,20 +131,35 @@ impl Measured<'_> {
         out
     }
 
+    /// What the record says about the recommended settings beside the others; `None`: nothing to compare, or loopback cannot tell.
+    fn verdict(&self) -> Option<&'static str> {
+        let is = |wanted: bool| (0..self.sides.len()).filter(move |at| self.sides[*at].recommended == wanted);
+        let mut all: Vec<Comparison> = Vec::new();
+        for (good, other) in is(true).flat_map(|good| is(false).map(move |other| (good, other))) {
+            all.extend(compare(self.judged, &self.values(other, self.judged), &self.values(good, self.judged)));
+        }
+        let any = |seen: Seen| all.iter().any(|c| c.seen == seen);
+        match (self.speaks && !all.is_empty(), any(Seen::Worse), any(Seen::Better)) {
+            (false, ..) => None,
+            (true, true, _) => Some("against"),
+            (true, false, true) => Some("measured"),
+            (true, false, false) => Some("none-seen"),
+        }
+    }
+
     /// The row for effects.toml that this record stands behind.
-    pub fn row(&self, host: &str, file: &str) -> String {
-        let findings = self.findings();
-        let seen = findings.iter().any(|(seen, _)| *seen != Seen::Nothing);
-        let effect: Vec<&str> = findings.iter().map(|(_, text)| text.as_str()).collect();
+    pub fn row(&self, host: &str, file: &str) -> Option<String> {
+        let kind = self.verdict().filter(|_| self.rounds.len() >= ROUNDS_LEAST)?;
+        let effect: Vec<String> = self.findings().into_iter().map(|(_, text)| text).collect();
         let quote = |text: &str| serde_json::to_string(text).expect("a string");
-        format!(
+        Some(format!(
             "[[effect]]\nknob = {}\nkind = {}\nhost = {}\nrecord = {}\neffect = {}\n",
             quote(self.knob),
-            quote(if seen { "measured" } else { "none-seen" }),
+            quote(kind),
             quote(host),
             quote(&format!("{host}/{file}")),
             quote(&effect.join("; "))
-        )
+        ))
     }
 }
 
@@ -164,25 +180,38 @@ mod tests {
     use crate::lab::figures::{HALF_P99, RSS};
 
     fn measured(other: f64) -> (Vec<Side>, Vec<Vec<Sample>>) {
-        let side = |name: &str| Side { name: name.into(), changes: Vec::new(), torc: Vec::new(), quota: None };
+        let side = |name: &str, recommended| Side {
+            name: name.into(),
+            changes: Vec::new(),
+            torc: Vec::new(),
+            quota: None,
+            recommended,
+        };
         let sample = |p99: f64| Sample(vec![(HALF_P99, p99), (RSS, 10.0)]);
         (
-            vec![side("madvise"), side("always")],
+            vec![side("madvise", true), side("always", false)],
             (0..5).map(|i| vec![sample(100.0), sample(other + f64::from(i))]).collect(),
         )
     }
 
     #[test]
     fn a_record_says_what_was_found_and_gives_a_row_that_is_read() {
-        for (other, mentions, recommends) in
-            [(150.0, "1.52 x that of madvise (1.50 to 1.54 in 5 rounds): worse", true), (98.0, "no difference", false)]
-        {
+        type Is = fn(&Effect) -> bool;
+        let cases: [(f64, &str, Is); 3] = [
+            (150.0, "1.52 x that of madvise (1.50 to 1.54 in 5 rounds): worse", |e| {
+                matches!(e, Effect::Measured { .. })
+            }),
+            (98.0, "no difference", |e| matches!(e, Effect::NoneSeen { .. })),
+            (50.0, "better", |e| matches!(e, Effect::Against { .. })),
+        ];
+        for (other, mentions, is) in cases {
             let (sides, rounds) = measured(other);
             let measured = Measured {
                 knob: "thp",
                 question: "What?",
                 limits: "Much.",
                 judged: HALF_P99,
+                speaks: true,
                 sides: &sides,
                 rounds,
                 commands: vec!["torc".into()],
@@ -193,10 +222,12 @@ mod tests {
             assert!(text.contains(mentions), "{text}");
             assert!(text.contains("Doubtful: busy"), "{text}");
             assert_eq!(measured.csv().lines().count(), 1 + 5 * 2 * 2);
-            let effects = Effects::parse(&measured.row("vm-2vcpu", "a.md")).expect("a row that is read");
-            let effect = effects.of("thp", "vm-4vcpu");
-            assert_eq!(effect.recommends("vm-4vcpu"), recommends, "{effect:?}");
-            assert!(matches!(effect, Effect::Measured { .. } | Effect::NoneSeen { .. }));
+            let row = measured.row("vm-2vcpu", "a.md").expect("five rounds");
+            let effect = Effects::parse(&row).expect("a row that is read").of("thp", "vm-4vcpu");
+            assert!(is(&effect), "{effect:?}");
+            assert_eq!(effect.recommends("vm-4vcpu"), matches!(effect, Effect::Measured { .. }), "{effect:?}");
+            // Loopback in a network card's place, and too few rounds, stand behind nothing.
+            assert_eq!(Measured { speaks: false, ..measured }.row("vm-2vcpu", "a.md"), None);
         }
     }
 }
