@@ -110,7 +110,7 @@ fn redis(start: &Start, cores_for_io_threads: usize) -> Vec<String> {
 fn memcached(start: &Start) -> Vec<String> {
     let mut args = words("-l 127.0.0.1 -U 0 -c 20000");
     args.extend(["-p".into(), start.port.to_string(), "-t".into(), start.threads().to_string()]);
-    args.extend(["-m".into(), (start.memory_bytes / 2 >> 20).to_string()]);
+    args.extend(["-m".into(), (start.memory_bytes / (2 << 20)).to_string()]);
     // SAFETY: geteuid takes nothing and cannot fail.
     if unsafe { libc::geteuid() } == 0 {
         // It does not run as root without being told.

@@ -69,7 +69,8 @@ impl Section {
                  to all keys being there."
             }
             Section::Scaling => {
-                "Closed loop as above, on more cores. Every server gets as many threads as it has cores."
+                "Closed loop as above, on more cores, with as many threads as each server's documentation recommends for them (see the \
+                 commands)."
             }
         }
     }
@@ -409,7 +410,7 @@ mod tests {
             assert_eq!(short(value), text);
         }
         for (value, text) in
-            [(3.14, "3.1"), (999.4, "999"), (1000.0, "1,000"), (1_234_567.0, "1,234,567"), (-1234.0, "-1,234")]
+            [(3.26, "3.3"), (999.4, "999"), (1000.0, "1,000"), (1_234_567.0, "1,234,567"), (-1234.0, "-1,234")]
         {
             assert_eq!(grouped(value), text);
         }
