@@ -125,7 +125,7 @@ impl Bars {
             key: String::new(),
             name: name.clone(),
             colour: Colour::Series(at),
-            look: Look::Area,
+            look: Look::Bar,
         };
         let legend: Vec<Entry> = names.map(entry).collect();
         let size = (svg::ALONE.0, self.height());
@@ -232,17 +232,21 @@ impl Bars {
             y += GROUP_GAP;
         }
         let _ = writeln!(out, "<path class=\"axis\" d=\"M{left} {GROUP_HEAD:.1}V{bottom:.1}\"/>");
-        let (at, anchor, label) = if self.own_scales {
-            (left, "start", format!("{}, each group to a scale of its own, from zero", self.label))
-        } else {
-            (left + inner, "end", format!("{} →", self.label))
+        let mut label = |at: f64, y: f64, anchor: &str, text: &str| {
+            let text = escape(text);
+            let _ = writeln!(
+                out,
+                "<text class=\"label\" x=\"{at:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\">{text}</text>"
+            );
         };
-        let y = if self.own_scales { bottom + 17.0 } else { size.1 - 5.0 };
-        let label = escape(&label);
-        let _ = writeln!(
-            out,
-            "<text class=\"label\" x=\"{at:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\">{label}</text>\n</svg>"
-        );
+        if self.own_scales {
+            // Two lines: one is too long for a phone.
+            label(left, bottom + 17.0, "start", &self.label);
+            label(left, bottom + 33.0, "start", "each group to a scale of its own, from zero");
+        } else {
+            label(left + inner, size.1 - 5.0, "end", &format!("{} →", self.label));
+        }
+        out.push_str("</svg>\n");
         out
     }
 }

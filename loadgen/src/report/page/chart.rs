@@ -110,6 +110,7 @@ pub(super) enum Look {
     Dash,
     Dot,
     Area,
+    Bar,
 }
 
 impl Look {
@@ -118,7 +119,7 @@ impl Look {
             Look::Stroke => "stroke",
             Look::Dash => "dash",
             Look::Dot => "dot",
-            Look::Area => "area",
+            Look::Area | Look::Bar => "area",
         }
     }
 }

@@ -260,6 +260,10 @@ pub(super) fn standalone(title: &str, legend: &[Entry], drawing: &str, size: Siz
         let class = colour.class();
         let _ = match look {
             Look::Area => write!(out, "<rect class=\"band {class}\" x=\"{x}\" y=\"41\" width=\"14\" height=\"10\"/>"),
+            Look::Bar => write!(
+                out,
+                "<g class=\"{class}\"><rect class=\"bar\" x=\"{x}\" y=\"41\" width=\"14\" height=\"10\" rx=\"2\"/></g>"
+            ),
             Look::Dash => write!(out, "<g class=\"{class}\"><path class=\"line dashed\" d=\"M{x} 46h14\"/></g>"),
             Look::Stroke => write!(out, "<g class=\"{class}\"><path class=\"line\" d=\"M{x} 46h14\"/></g>"),
             Look::Dot => write!(out, "<circle class=\"dot {class}\" cx=\"{}\" cy=\"46\" r=\"4\"/>", x + 7.0),
