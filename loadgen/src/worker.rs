@@ -251,6 +251,14 @@ impl<'s, 'p> Worker<'s, 'p> {
         while self.connecting < CONNECTING_MOST
             && let Some(index) = self.to_connect.pop_front()
         {
+            // The end of the connection before must have left the place that the next one takes.
+            if self.lines[index as usize].generation > 0 && !self.ring.all_submitted() {
+                self.ring.enter(None);
+                if !self.ring.all_submitted() {
+                    self.to_connect.push_front(index);
+                    return Ok(());
+                }
+            }
             let line = &self.lines[index as usize];
             let node = &self.nodes[line.node];
             let source = dial::source_of(&self.shared.plan.sources, &node.address, line.session.id());
