@@ -3,6 +3,7 @@
 //! A timing wheel of its own (`Store::fields`) has one timer for each hash that has fields with deadlines, for the earliest
 //! of them. The hash knows its timer (`hash::timer`), so that whoever changes, moves or frees it brings the wheel along.
 
+use crate::cell::Entry;
 use crate::entry::Ref;
 use crate::hash::{self, Packed, TIMED};
 use crate::object::Object;
@@ -187,6 +188,18 @@ impl Store {
         let due = self.fields.is_due(now_ms);
         pinned.into_iter().for_each(|node| self.fields.put_back(node));
         due
+    }
+
+    /// The entry at `key` as it is now: nothing expires, is counted or renewed. None if it should have expired. For commands
+    /// that look at several keys at once.
+    pub fn glance(&self, db: DbId, key: &[u8], now_ms: u64) -> Option<Entry<'_>> {
+        let table = self.dbs[db.index()];
+        let hash = self.ground.keyed.hash(key);
+        let entries = &self.places[table as usize].table;
+        let spot = entries.find(hash, key)?;
+        let raw = entries.entry(spot);
+        let over = raw.deadline().is_some_and(|deadline| deadline <= now_ms) || is_over(raw, now_ms);
+        (!over || self.is_pinned(table, hash)).then(|| self.entry(table, spot))
     }
 
     /// A random number, for commands that draw elements.
