@@ -137,7 +137,7 @@ pub static CONNECTION: [Row; 8] = [
 ];
 
 /// Subcommands of `CLIENT`.
-pub static CLIENT: [Row; 15] = [
+pub static CLIENT: [Row; 16] = [
     Row {
         name: "client|caching",
         arity: 3,
@@ -373,6 +373,22 @@ pub static CLIENT: [Row; 15] = [
             complexity: "O(1)",
             tips: &["request_policy:all_nodes", "response_policy:all_succeeded"],
             arguments: "connection-name",
+            ..Docs::NONE
+        },
+        ..Row::NONE
+    },
+    Row {
+        name: "client|unblock",
+        arity: -3,
+        flags: Flag::ADMIN | Flag::NOSCRIPT | Flag::LOADING | Flag::STALE,
+        acl: Category::ADMIN | Category::SLOW | Category::DANGEROUS | Category::CONNECTION,
+        run: Run::Server(Verb::ClientUnblock),
+        docs: Docs {
+            summary: "Ends a client's wait for a key.",
+            since: "5.0.0",
+            group: "connection",
+            complexity: "O(log N), N: client connections",
+            arguments: "client-id:int unblock-type{timeout!TIMEOUT error!ERROR}?",
             ..Docs::NONE
         },
         ..Row::NONE

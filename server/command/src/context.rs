@@ -54,32 +54,36 @@ impl Ctx<'_> {
     }
 }
 
-/// Classes of keyspace events: the letters of `notify-keyspace-events`.
+/// Classes of keyspace events: the letters of `notify-keyspace-events`, in the order in which CONFIG GET shows them.
 pub struct Class;
 
 impl Class {
     /// `g`
-    pub const GENERIC: u32 = 1 << 2;
+    pub const GENERIC: u32 = 1 << 0;
     /// `$`
-    pub const STRING: u32 = 1 << 3;
+    pub const STRING: u32 = 1 << 1;
     /// `l`
-    pub const LIST: u32 = 1 << 4;
+    pub const LIST: u32 = 1 << 2;
     /// `s`
-    pub const SET: u32 = 1 << 5;
+    pub const SET: u32 = 1 << 3;
     /// `h`
-    pub const HASH: u32 = 1 << 6;
+    pub const HASH: u32 = 1 << 4;
     /// `z`
-    pub const ZSET: u32 = 1 << 7;
+    pub const ZSET: u32 = 1 << 5;
     /// `x`
-    pub const EXPIRED: u32 = 1 << 8;
+    pub const EXPIRED: u32 = 1 << 6;
     /// `e`
-    pub const EVICTED: u32 = 1 << 9;
+    pub const EVICTED: u32 = 1 << 7;
     /// `t`
-    pub const STREAM: u32 = 1 << 10;
-    /// `m`: not among `A`
-    pub const MISS: u32 = 1 << 11;
+    pub const STREAM: u32 = 1 << 8;
     /// `n`: not among `A`
-    pub const NEW: u32 = 1 << 14;
+    pub const NEW: u32 = 1 << 10;
+    /// `K`: tell of keys on `__keyspace@db__:key`
+    pub const KEYSPACE: u32 = 1 << 11;
+    /// `E`: tell of events on `__keyevent@db__:event`
+    pub const KEYEVENT: u32 = 1 << 12;
+    /// `m`: not among `A`
+    pub const MISS: u32 = 1 << 13;
 }
 
 /// Something that happened to a key.

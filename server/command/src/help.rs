@@ -31,6 +31,7 @@ fn entries(container: &str) -> &'static [Entry] {
         "latency" => LATENCY,
         "memory" => MEMORY,
         "object" => OBJECT,
+        "pubsub" => PUBSUB,
         "slowlog" => SLOWLOG,
         _ => &[],
     }
@@ -72,6 +73,7 @@ const CLIENT: &[Entry] = &[
         &["Describe the client:", "* LIB-NAME: its library.", "* LIB-VER: the library's version."],
     ),
     ("SETNAME <name>", &["Name this connection."]),
+    ("UNBLOCK <client-id> [TIMEOUT|ERROR]", &["End the wait of a client, as if its time were over, or with an error."]),
     ("UNPAUSE", &["End a pause."]),
 ];
 
@@ -156,6 +158,14 @@ const OBJECT: &[Entry] = &[
     ("FREQ <key>", &["How often <key> is used, on a logarithmic scale. Needs an LFU policy."]),
     ("IDLETIME <key>", &["For how many seconds <key> was not used. Not under an LFU policy."]),
     ("REFCOUNT <key>", &["References to the value of <key>."]),
+];
+
+const PUBSUB: &[Entry] = &[
+    ("CHANNELS [<pattern>]", &["Channels that somebody listens to, patterns left aside (default: '*')."]),
+    ("NUMPAT", &["How many different patterns are listened to."]),
+    ("NUMSUB [<channel> ...]", &["How many listen to each of these channels, patterns left aside."]),
+    ("SHARDCHANNELS [<pattern>]", &["Channels of one slot that somebody listens to."]),
+    ("SHARDNUMSUB [<shardchannel> ...]", &["How many listen to each of these channels of one slot."]),
 ];
 
 const SLOWLOG: &[Entry] = &[

@@ -101,9 +101,11 @@ impl KeyFlag {
     pub const DELETE: u16 = 1 << 7;
     /// `SET`: the options decide.
     pub const VARIABLE: u16 = 1 << 8;
+    /// No key, but it has a slot as a key does.
+    pub const NOT_KEY: u16 = 1 << 9;
 
     /// Name and bit, in the order COMMAND INFO lists them.
-    pub const NAMES: [(&'static str, u16); 9] = [
+    pub const NAMES: [(&'static str, u16); 10] = [
         ("RO", Self::RO),
         ("RW", Self::RW),
         ("OW", Self::OW),
@@ -113,6 +115,7 @@ impl KeyFlag {
         ("insert", Self::INSERT),
         ("delete", Self::DELETE),
         ("variable_flags", Self::VARIABLE),
+        ("not_key", Self::NOT_KEY),
     ];
 }
 
@@ -443,6 +446,7 @@ pub enum Verb {
     ClientReply,
     ClientSetinfo,
     ClientSetname,
+    ClientUnblock,
     ClientUnpause,
     Echo,
     Hello,
@@ -510,6 +514,21 @@ pub enum Verb {
     Asking,
     Readonly,
     Readwrite,
+    // pubsub
+    Subscribe,
+    Unsubscribe,
+    Psubscribe,
+    Punsubscribe,
+    Ssubscribe,
+    Sunsubscribe,
+    Publish,
+    Spublish,
+    PubsubChannels,
+    PubsubHelp,
+    PubsubNumpat,
+    PubsubNumsub,
+    PubsubShardchannels,
+    PubsubShardnumsub,
     // memcached
     McVersion,
     McVerbosity,

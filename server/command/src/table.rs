@@ -10,7 +10,7 @@ use crate::hash::HASH;
 use crate::hyperloglog::HYPERLOGLOG;
 use crate::list::LIST;
 use crate::memcache::MEMCACHE;
-use crate::pubsub::PUBSUB;
+use crate::pubsub::{PUBSUB, PUBSUB_SUBS};
 use crate::row::{KeySpec, Keys, Row};
 use crate::server::{COMMAND, CONFIG, LATENCY, MEMORY, SERVER, SLOWLOG};
 use crate::set::SET;
@@ -22,7 +22,7 @@ use std::collections::HashMap;
 
 /// Every row there is. A row's number is its place in this order, the most used families first. RESP's families stand
 /// before their containers' subcommands.
-static FAMILIES: [&[Row]; 23] = [
+static FAMILIES: [&[Row]; 24] = [
     &STRING,
     &GENERIC,
     &HASH,
@@ -44,6 +44,7 @@ static FAMILIES: [&[Row]; 23] = [
     &CONFIG,
     &LATENCY,
     &MEMORY,
+    &PUBSUB_SUBS,
     &SLOWLOG,
     &CLUSTER,
 ];
@@ -435,7 +436,7 @@ mod tests {
         for row in commands() {
             assert!(std::ptr::eq(find(row.name.as_bytes()).unwrap(), row));
             assert!(std::ptr::eq(find(row.name.to_uppercase().as_bytes()).unwrap(), row));
-            assert!(find(format!("{}x", row.name).as_bytes()).is_none());
+            assert!(find(format!("{}zz", row.name).as_bytes()).is_none());
             for sub in row.subs {
                 assert_eq!(sub.name.split_once('|').unwrap().0, row.name);
                 assert!(std::ptr::eq(find_full(sub.name.as_bytes()).unwrap(), sub));

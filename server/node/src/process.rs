@@ -98,6 +98,9 @@ pub struct Live {
     pub query_buffer_bytes_max: usize,
     pub output_normal: BufferLimit,
     pub output_replica: BufferLimit,
+    pub output_pubsub: BufferLimit,
+    /// `notify-keyspace-events`, as `command::context::Class` numbers it; 0 where nobody is told.
+    pub notify: u32,
     pub timeout_s: u64,
     /// None: no slow log.
     pub slowlog_ns: Option<u64>,
@@ -370,7 +373,24 @@ impl Process {
     }
 }
 
+/// Nobody is told of anything without `K` or `E`.
+fn told(notify: u32) -> u32 {
+    use command::context::Class;
+    if notify & (Class::KEYSPACE | Class::KEYEVENT) == 0 { 0 } else { notify }
+}
+
 impl Live {
+    /// `client-output-buffer-limit` of the class that a connection is in.
+    pub fn output_limit(&self, conn: &crate::session::Conn) -> BufferLimit {
+        if conn.monitor {
+            self.output_replica
+        } else if conn.is_listening() {
+            self.output_pubsub
+        } else {
+            self.output_normal
+        }
+    }
+
     pub fn of(s: &Settings, generation: u64, total_memory: u64) -> Live {
         let policy = match s.maxmemory_policy {
             Policy::VolatileLru => store::Policy::VolatileLru,
@@ -387,7 +407,7 @@ impl Live {
             samples: s.maxmemory_samples,
             lfu_log_factor: s.lfu_log_factor,
             lfu_decay_minutes: s.lfu_decay_minutes,
-            packing: store::Packing::default(),
+            packing: s.packing,
         };
         let limits = Limits {
             value_bytes_max: s.proto_max_bulk_len as usize,
@@ -409,6 +429,8 @@ impl Live {
             query_buffer_bytes_max: s.client_query_buffer_limit as usize,
             output_normal: s.output_limit(ClientClass::Normal),
             output_replica: s.output_limit(ClientClass::Replica),
+            output_pubsub: s.output_limit(ClientClass::PubSub),
+            notify: told(s.notify_keyspace_events),
             timeout_s: s.timeout_s as u64,
             slowlog_ns,
             slowlog_len_max: s.slowlog_max_len as usize,

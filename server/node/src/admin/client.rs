@@ -160,7 +160,7 @@ fn wrong_number(sub: &[u8]) -> Fault {
 #[derive(Clone)]
 enum Which {
     All,
-    None,
+    Class(Class),
     Ids(HashSet<u64>),
 }
 
@@ -168,9 +168,8 @@ enum Which {
 fn list(engine: &mut Engine, index: u32, args: Args<'_>) -> Served {
     let mut asked = Vec::new();
     let which = if args.len() == 4 && args.is(2, "type") {
-        match is_wanted_type(args.at(3)) {
-            Ok(true) => Which::All,
-            Ok(false) => Which::None,
+        match Class::parse(args.at(3)) {
+            Ok(class) => Which::Class(class),
             Err(fault) => return refuse(engine, index, fault),
         }
     } else if args.len() > 3 && args.is(2, "id") {
@@ -228,7 +227,7 @@ impl Lines {
             let Some(conn) = engine.conns.get(index).filter(|c| !c.gone) else { continue };
             let wanted = match which {
                 Which::All => true,
-                Which::None => false,
+                Which::Class(class) => class.has(conn),
                 Which::Ids(ids) => ids.contains(&conn.id),
             };
             if wanted {
@@ -245,14 +244,33 @@ impl Lines {
     }
 }
 
-/// Whether connections of this type are those there are: all are normal ones, MONITOR among them as in Redis.
-fn is_wanted_type(word: &[u8]) -> Result<bool, Fault> {
-    const TYPES: [(&str, bool); 5] =
-        [("normal", true), ("slave", false), ("replica", false), ("pubsub", false), ("master", false)];
-    let found = TYPES.iter().find(|(name, _)| name.as_bytes().eq_ignore_ascii_case(word));
-    found
-        .map(|&(_, ours)| ours)
-        .ok_or_else(|| Fault::err(format!("Unknown client type '{}'", String::from_utf8_lossy(c_string(word)))))
+/// A type of connections, as CLIENT LIST and KILL know them. MONITOR is normal, as in Redis.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Class {
+    Normal,
+    Pubsub,
+    /// Replicas and primaries: there are none.
+    Nobody,
+}
+
+impl Class {
+    fn parse(word: &[u8]) -> Result<Class, Fault> {
+        const CLASSES: [(&str, Class); 5] = [
+            ("normal", Class::Normal),
+            ("slave", Class::Nobody),
+            ("replica", Class::Nobody),
+            ("pubsub", Class::Pubsub),
+            ("master", Class::Nobody),
+        ];
+        let found = CLASSES.iter().find(|(name, _)| name.as_bytes().eq_ignore_ascii_case(word));
+        found
+            .map(|&(_, class)| class)
+            .ok_or_else(|| Fault::err(format!("Unknown client type '{}'", String::from_utf8_lossy(c_string(word)))))
+    }
+
+    fn has(self, conn: &Conn) -> bool {
+        self == if conn.is_listening() { Class::Pubsub } else { Class::Normal }
+    }
 }
 
 /// One line of CLIENT LIST: Redis 7.2's fields in its order, and the shard.
@@ -270,12 +288,15 @@ fn describe(conn: &Conn, shard: ShardId, now_us: u64, line: &mut Vec<u8>) {
     line.extend_from_slice(c_string(&conn.name));
     let _ = write!(
         line,
-        " age={} idle={} flags={} db={} sub=0 psub=0 ssub=0 multi=-1 qbuf={} qbuf-free={} argv-mem={} multi-mem=0 rbs={} rbp={} \
+        " age={} idle={} flags={} db={} sub={} psub={} ssub={} multi=-1 qbuf={} qbuf-free={} argv-mem={} multi-mem=0 rbs={} rbp={} \
          obl={} oll={} omem={} tot-mem={} events={}{} cmd={} user={DEFAULT_USER} redir=-1 resp={resp} lib-name=",
         seconds(conn.since.up_us),
         seconds(conn.last_active_us),
         flags(conn),
         conn.db.0,
+        conn.listens[0],
+        conn.listens[1],
+        conn.listens[2],
         conn.input.len(),
         conn.input.capacity() - conn.input.len(),
         memory.words,
@@ -299,6 +320,7 @@ fn describe(conn: &Conn, shard: ShardId, now_us: u64, line: &mut Vec<u8>) {
 fn flags(conn: &Conn) -> String {
     let letters = [
         (conn.monitor, 'O'),
+        (conn.is_listening(), 'P'),
         (conn.is_held_back(), 'b'),
         (conn.closing, 'c'),
         (matches!(conn.peer, Peer::Unix(_)), 'U'),
@@ -379,7 +401,7 @@ struct Doomed {
     addr: Option<Address>,
     laddr: Option<Address>,
     /// A type was named that no connection is of.
-    nobody: bool,
+    class: Option<Class>,
     /// This connection is spared.
     spared: Option<u64>,
 }
@@ -387,7 +409,7 @@ struct Doomed {
 impl Doomed {
     fn includes(&self, conn: &Conn) -> bool {
         !conn.gone
-            && !self.nobody
+            && self.class.is_none_or(|class| class.has(conn))
             && self.id.is_none_or(|id| id == conn.id)
             && self.spared != Some(conn.id)
             && self.addr.as_ref().is_none_or(|a| a.is(&conn.peer, false))
@@ -411,7 +433,7 @@ fn parse_kill(args: Args<'_>, me: u64) -> Result<Doomed, Fault> {
             let Some(id) = id else { return Err(Fault::err("client-id should be greater than 0")) };
             doomed.id = Some(id as u64);
         } else if args.is(i, "type") {
-            doomed.nobody = !is_wanted_type(value)?;
+            doomed.class = Some(Class::parse(value)?);
         } else if args.is(i, "addr") {
             doomed.addr = Some(Address::parse(value));
         } else if args.is(i, "laddr") {

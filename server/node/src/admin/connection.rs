@@ -13,6 +13,16 @@ pub(super) fn ping(engine: &mut Engine, index: u32, row: &'static Row, args: Arg
     if args.len() > 2 {
         return engine.refuse(index, Some(row), &Fault::WrongArity("ping"));
     }
+    let conn = &engine.conns[index as usize];
+    if conn.is_listening() && conn.dialect == Dialect::Resp2 {
+        // A listener reads messages: its answer looks like one.
+        engine.answer(index, |r| {
+            r.array(2);
+            r.bulk(b"pong");
+            r.bulk(args.get(1).unwrap_or_default());
+        });
+        return Served::Done;
+    }
     engine.answer(index, |r| match args.get(1) {
         Some(text) => r.bulk(text),
         None => r.simple("PONG"),
@@ -182,6 +192,8 @@ pub(super) fn reset(engine: &mut Engine, index: u32) -> Served {
         conn.silent = false;
     }
     conn.reply_mode = ReplyMode::On;
+    engine.listen_no_more(index);
+    let conn = &mut engine.conns[index as usize];
     if std::mem::take(&mut conn.monitor) {
         let generation = conn.generation;
         engine.unmonitor(index, generation);

@@ -1,7 +1,7 @@
 //! Room: admin. INFO: what each shard counts, gathered, and told in Redis's names and order. No shard does more for it than
 //! a look at its rows and databases.
 
-use crate::engine::{Answer, Engine, Served};
+use crate::engine::{Answer, Engine, Scope, Served};
 use crate::io::usage::{self, Cpu};
 use crate::metrics::{ClientMemory, Latency};
 use crate::{memory, version};
@@ -51,6 +51,8 @@ pub(super) struct Part {
     pub monitors: usize,
     /// Clients held back by CLIENT PAUSE or WAIT.
     pub blocked: usize,
+    /// Channels, patterns, channels of one slot: every shard knows all.
+    pub names: [usize; 3],
     /// Memory in use before the answer took any.
     pub used: usize,
 }
@@ -117,6 +119,7 @@ impl Part {
             tally: e.tally,
             cpu: usage::of_thread(),
             monitors: e.monitors.iter().filter(|m| m.0 == e.me).count(),
+            names: Scope::ALL.map(|scope| e.listened_to(scope).count()),
             blocked: e.conns.iter().filter(|(_, conn)| conn.is_held_back()).count(),
             used,
         }
@@ -179,6 +182,7 @@ impl Part {
             all.cpu += p.cpu;
             all.monitors += p.monitors;
             all.blocked += p.blocked;
+            all.names.iter_mut().zip(p.names).for_each(|(a, b)| *a = b.max(*a));
             all.used = if all.used == 0 { p.used } else { all.used.min(p.used) };
         }
         all
@@ -513,7 +517,10 @@ fn stats(all: &Part, t: &mut Text) {
     t.zeros(&["evicted_clients", "total_eviction_exceeded_time", "current_eviction_exceeded_time"]);
     t.line("keyspace_hits", all.counters.hits);
     t.line("keyspace_misses", all.counters.misses);
-    t.zeros(&["pubsub_channels", "pubsub_patterns", "pubsubshard_channels", "latest_fork_usec", "total_forks"]);
+    for (name, scope) in ["pubsub_channels", "pubsub_patterns", "pubsubshard_channels"].into_iter().zip(Scope::ALL) {
+        t.line(name, all.names[scope as usize]);
+    }
+    t.zeros(&["latest_fork_usec", "total_forks"]);
     t.zeros(&["migrate_cached_sockets", "slave_expires_tracked_keys", "active_defrag_hits", "active_defrag_misses"]);
     t.zeros(&["active_defrag_key_hits", "active_defrag_key_misses", "total_active_defrag_time"]);
     t.zeros(&["current_active_defrag_time", "tracking_total_keys", "tracking_total_items", "tracking_total_prefixes"]);

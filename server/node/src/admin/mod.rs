@@ -15,6 +15,7 @@ mod memcache;
 mod memory;
 mod misc;
 mod monitor;
+mod pubsub;
 mod replication;
 mod slowlog;
 
@@ -117,6 +118,14 @@ pub fn serve(engine: &mut Engine, index: u32, verb: Verb, row: &'static Row, arg
         SlowlogHelp => commands::help(engine, index, "slowlog"),
         SlowlogLen => slowlog::len(engine, index),
         SlowlogReset => slowlog::reset(engine, index),
+        ClientUnblock => pubsub::unblock(engine, index, args),
+        Subscribe | Psubscribe | Ssubscribe => pubsub::subscribe(engine, index, verb, row, args),
+        Unsubscribe | Punsubscribe | Sunsubscribe => pubsub::unsubscribe(engine, index, verb, row, args),
+        Publish | Spublish => pubsub::publish(engine, index, verb, row, args),
+        PubsubHelp => commands::help(engine, index, "pubsub"),
+        PubsubChannels | PubsubNumpat | PubsubNumsub | PubsubShardchannels | PubsubShardnumsub => {
+            pubsub::pubsub(engine, index, verb, args)
+        }
         McVersion => memcache::version(engine, index),
         McVerbosity => memcache::verbosity(engine, index, args),
         McFlushAll => memcache::flush_all(engine, index, args),

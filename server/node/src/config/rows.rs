@@ -20,7 +20,6 @@ const REPLICATION: &str = "there is no replication yet";
 const CLUSTER: &str = "there is no cluster of several hosts yet";
 const TLS: &str = "TLS is not served yet";
 const USERS: &str = "there are no ACL users yet";
-const TYPES: &str = "data types other than strings are not there yet";
 const PUBSUB: &str = "there are no notifications, channels or client-side caching yet";
 const SCRIPTS: &str = "there are no scripts or modules yet";
 const FREEING: &str = "large values are always freed in small steps";
@@ -137,12 +136,12 @@ macro_rules! flag_at {
 
 /// The field of a number. The row's range lies within the field's type, so `as` cuts nothing off.
 macro_rules! number_at {
-    ($field:ident) => {
+    ($($field:ident).+) => {
         Place::Field {
-            get: |s| Value::Number(s.$field as i128),
+            get: |s| Value::Number(s.$($field).+ as i128),
             set: |s, v| {
                 if let Value::Number(n) = v {
-                    s.$field = n as _;
+                    s.$($field).+ = n as _;
                 }
                 Ok(())
             },
@@ -486,20 +485,48 @@ pub static ROWS: &[Row] = &[
     number("cluster-migration-barrier", 0, INT_MAX, "1").idle(CLUSTER),
     memory("cluster-link-sendbuf-limit", 0, u64::MAX, "0").idle(CLUSTER),
     // Other data types.
-    number("hash-max-listpack-entries", 0, LONG_MAX, "512").alias("hash-max-ziplist-entries").idle(TYPES),
-    memory("hash-max-listpack-value", 0, BYTES_MAX, "64").alias("hash-max-ziplist-value").idle(TYPES),
-    number("list-max-listpack-size", i32::MIN as i128, INT_MAX, "-2").alias("list-max-ziplist-size").idle(TYPES),
-    number("list-compress-depth", 0, INT_MAX, "0").idle(TYPES),
-    number("set-max-intset-entries", 0, LONG_MAX, "512").idle(TYPES),
-    number("set-max-listpack-entries", 0, LONG_MAX, "128").idle(TYPES),
-    number("set-max-listpack-value", 0, LONG_MAX, "64").idle(TYPES),
-    number("zset-max-listpack-entries", 0, LONG_MAX, "128").alias("zset-max-ziplist-entries").idle(TYPES),
-    memory("zset-max-listpack-value", 0, BYTES_MAX, "64").alias("zset-max-ziplist-value").idle(TYPES),
-    memory("hll-sparse-max-bytes", 0, BYTES_MAX, "3000").idle(TYPES),
-    memory("stream-node-max-bytes", 0, BYTES_MAX, "4096").idle(TYPES),
-    number("stream-node-max-entries", 0, LONG_MAX, "100").idle(TYPES),
+    number("hash-max-listpack-entries", 0, LONG_MAX, "512")
+        .alias("hash-max-ziplist-entries")
+        .at(number_at!(packing.hash_entries))
+        .about(Memory, "Fields up to which a hash stays packed"),
+    memory("hash-max-listpack-value", 0, BYTES_MAX, "64")
+        .alias("hash-max-ziplist-value")
+        .at(number_at!(packing.hash_value_bytes))
+        .about(Memory, "Bytes of a field or value up to which a hash stays packed"),
+    number("list-max-listpack-size", i32::MIN as i128, INT_MAX, "-2")
+        .alias("list-max-ziplist-size")
+        .at(number_at!(packing.list_size))
+        .about(Memory, "Size of a list's chunks: elements, or -1 to -5 for 4 to 64 KiB"),
+    number("list-compress-depth", 0, INT_MAX, "0").idle("chunks of lists are not compressed"),
+    number("set-max-intset-entries", 0, LONG_MAX, "512")
+        .at(number_at!(packing.intset_entries))
+        .about(Memory, "Integers up to which a set of integers stays packed"),
+    number("set-max-listpack-entries", 0, LONG_MAX, "128")
+        .at(number_at!(packing.set_entries))
+        .about(Memory, "Members up to which a set stays packed"),
+    number("set-max-listpack-value", 0, LONG_MAX, "64")
+        .at(number_at!(packing.set_value_bytes))
+        .about(Memory, "Bytes of a member up to which a set stays packed"),
+    number("zset-max-listpack-entries", 0, LONG_MAX, "128")
+        .alias("zset-max-ziplist-entries")
+        .at(number_at!(packing.zset_entries))
+        .about(Memory, "Members up to which a sorted set stays packed"),
+    memory("zset-max-listpack-value", 0, BYTES_MAX, "64")
+        .alias("zset-max-ziplist-value")
+        .at(number_at!(packing.zset_value_bytes))
+        .about(Memory, "Bytes of a member up to which a sorted set stays packed"),
+    memory("hll-sparse-max-bytes", 0, BYTES_MAX, "3000")
+        .at(number_at!(packing.hll_sparse_bytes))
+        .about(Memory, "Bytes up to which a HyperLogLog stays sparse"),
+    memory("stream-node-max-bytes", 0, BYTES_MAX, "4096")
+        .at(number_at!(packing.stream_node_bytes))
+        .about(Memory, "Bytes of a stream's node"),
+    number("stream-node-max-entries", 0, LONG_MAX, "100")
+        .at(number_at!(packing.stream_node_entries))
+        .about(Memory, "Entries of a stream's node"),
     // Notifications.
-    special("notify-keyspace-events", &special::NOTIFY, "").idle(PUBSUB),
+    special("notify-keyspace-events", &special::NOTIFY, "")
+        .about(Watching, "Which events of keys are told: letters of Ag$lshzxetdnKEm"),
     number("tracking-table-max-keys", 0, LONG_MAX, "1000000").idle(PUBSUB),
     // TLS.
     number("tls-port", 0, 65535, "0").idle(TLS),

@@ -203,6 +203,8 @@ fields! {
         pub maxmemory_eviction_tenacity: u8,
         pub lfu_log_factor: u32,
         pub lfu_decay_minutes: u32,
+        /// Up to where collections stay packed.
+        pub packing: store::Packing,
         pub maxmemory_clients: MemoryLimit,
         /// By `ClientClass`.
         pub client_output_buffer_limit: [BufferLimit; 3],

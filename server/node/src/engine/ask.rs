@@ -265,12 +265,19 @@ impl Engine {
         };
         let conn = &mut self.conns[index as usize];
         conn.last_row = Some(row);
+        let conn_listens = conn.is_listening();
         if !conn.authenticated && self.live.password_set && row.flags & Flag::NO_AUTH == 0 {
             self.take_reply_mode(index);
             return self.refuse(index, Some(row), &Fault::NoAuth);
         }
         if row.flags & Flag::PROTECTED != 0
             && let Some(fault) = self.protected(index, row)
+        {
+            self.take_reply_mode(index);
+            return self.refuse(index, Some(row), &fault);
+        }
+        if conn_listens
+            && let Some(fault) = self.listener_objection(index, row)
         {
             self.take_reply_mode(index);
             return self.refuse(index, Some(row), &fault);
@@ -501,7 +508,7 @@ impl Engine {
         Served::Done
     }
 
-    pub(super) fn moved(&mut self, index: u32, row: &'static Row, slot: SlotId) -> Served {
+    pub fn moved(&mut self, index: u32, row: &'static Row, slot: SlotId) -> Served {
         let owner = self.owner_of_slot(slot);
         let address = self.process.announced(owner, &self.conns[index as usize].peer);
         self.refuse(index, Some(row), &Fault::Moved(slot.0, address))

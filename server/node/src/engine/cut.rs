@@ -294,7 +294,8 @@ impl Engine {
             (None, Join::List) => {
                 let (mut next, mut pieces) = (0, Pieces::default());
                 self.chore(Box::new(move |engine| {
-                    for _ in next..cut.keys.min(next + JOINED_A_SLICE) {
+                    let until = cut.keys.min(next + JOINED_A_SLICE);
+                    while next < until {
                         let owner = owners.get(next).map_or(engine.me.index(), |&owner| owner as usize);
                         let lists = &mut made[owner].lists;
                         let list = lists.front_mut().expect("a reply for each key");

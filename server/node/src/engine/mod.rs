@@ -4,6 +4,7 @@
 mod ask;
 mod cut;
 mod gather;
+mod pubsub;
 mod run;
 mod secret;
 mod together;
@@ -12,6 +13,7 @@ mod walk;
 mod work;
 
 pub use gather::{Answer, Chore};
+pub use pubsub::Scope;
 pub use together::{Access, Commit, LockAsk};
 
 use crate::ask::{Dialect, Manner, Origin};
@@ -70,6 +72,8 @@ pub enum Mail {
         part: Box<dyn Any + Send>,
     },
     Wait(wait::Word),
+    Listeners(pubsub::Change),
+    Publish(pubsub::Message),
     /// Lines for connections that MONITOR.
     Feed {
         conn: u32,
@@ -158,6 +162,7 @@ pub struct Engine {
     parts: HashMap<TxId, together::Part>,
     txs: HashMap<TxId, together::Tx>,
     waits: wait::Waits,
+    listening: pubsub::Listening,
     cuts: HashMap<TxId, cut::Cutting>,
     gathers: HashMap<u64, gather::Gather>,
     held: Vec<gather::Held>,
@@ -232,6 +237,7 @@ impl Engine {
             parts: HashMap::new(),
             txs: HashMap::new(),
             waits: wait::Waits::default(),
+            listening: pubsub::Listening::default(),
             cuts: HashMap::new(),
             gathers: HashMap::new(),
             held: Vec::new(),
@@ -283,6 +289,7 @@ impl Engine {
     pub(crate) fn renew_settings(&mut self) {
         self.live = self.process.live();
         self.store.tune(self.live.tuning);
+        self.events.wanted = self.live.notify;
     }
 
     /// No session of any shard goes on before `until_us` (`up_us`).
@@ -403,6 +410,8 @@ impl Engine {
             no_evict: false,
             monitor: false,
             readonly: false,
+            waiting: false,
+            listens: [0; 3],
             name: Box::default(),
             lib_name: Box::default(),
             lib_ver: Box::default(),
@@ -455,6 +464,7 @@ impl Engine {
     pub fn closed(&mut self, index: u32) {
         let conn = self.conns.remove(index as usize);
         self.wait_is_void(index);
+        self.listen_no_more(index);
         self.stalled.retain(|&i| i != index);
         self.dirty.retain(|&i| i != index);
         if conn.monitor {
@@ -498,7 +508,7 @@ impl Engine {
     pub fn take_out(&mut self, index: u32) -> Option<Out> {
         let conn = &mut self.conns[index as usize];
         conn.dirty = false;
-        let limit = if conn.monitor { self.live.output_replica } else { self.live.output_normal };
+        let limit = self.live.output_limit(conn);
         // Before anything of it leaves, as in Redis: a reply beyond the limit is not sent in part.
         if (limit.hard > 0 || limit.soft > 0) && self.check_output(index) {
             return None;

@@ -152,6 +152,7 @@ impl Engine {
     #[inline]
     pub(super) fn after_write(&mut self) {
         if !self.events.is_empty() {
+            self.tell_events();
             self.serve_ready();
         }
     }

@@ -110,9 +110,20 @@ type Done = Box<dyn FnOnce(&mut Engine, Origin)>;
 
 pub(super) enum What {
     /// `arrival`: when its connection began to wait, if this is not its first attempt.
-    Command { row: &'static Row, together: &'static Together, args: Arc<ArgsBuf>, arrival: Option<u64> },
-    Whole { run: OnShard, done: Done },
-    Cut { cutting: Cutting, shares: Vec<(ShardId, CutPart)> },
+    Command {
+        row: &'static Row,
+        together: &'static Together,
+        args: Arc<ArgsBuf>,
+        arrival: Option<u64>,
+    },
+    Whole {
+        run: OnShard,
+        done: Done,
+    },
+    Cut {
+        cutting: Cutting,
+        shares: Vec<(ShardId, CutPart)>,
+    },
 }
 
 pub(super) struct TxPart {
@@ -429,7 +440,9 @@ impl Engine {
             (Commit::Await(waiters), Access::Keys { keys, .. }) => {
                 waiters.into_iter().for_each(|(i, waiter)| self.await_key(keys.args().at(i), waiter));
             }
-            (Commit::Writes(_) | Commit::Await(_), Access::Whole) => unreachable!("commands on every key commit by running"),
+            (Commit::Writes(_) | Commit::Await(_), Access::Whole) => {
+                unreachable!("commands on every key commit by running")
+            }
         }
         self.after_write();
         self.release(id);

@@ -98,11 +98,6 @@ impl Waits {
         self.clients.contains_key(&index)
     }
 
-    /// How many of this shard's connections wait.
-    pub(super) fn clients(&self) -> usize {
-        self.clients.len()
-    }
-
     fn of(&self, origin: Origin) -> Option<&Wait> {
         self.clients.get(&origin.conn).filter(|wait| wait.waiter.origin == origin)
     }
@@ -205,12 +200,14 @@ impl Engine {
             Patience::Until(at) if at > now_ms => Some(at),
             Patience::Forever => None,
             Patience::Until(_) | Patience::None => {
+                self.conns[origin.conn as usize].waiting = false;
                 self.reply_to_wait(origin, manner, blocking.timed_out);
                 return None;
             }
         };
         let waiter = Waiter { arrival, claim: Arc::default(), home: self.me, origin, manner, row, args, n: 0 };
-        self.conns[origin.conn as usize].fence = true;
+        let conn = &mut self.conns[origin.conn as usize];
+        (conn.fence, conn.waiting) = (true, true);
         self.waits.timers.extend(until_ms.map(|at| (at, origin.conn)));
         self.waits.clients.insert(origin.conn, Wait { waiter: waiter.clone(), until_ms });
         Some(waiter)
@@ -309,9 +306,8 @@ impl Engine {
         }
         let mut out = Out::new();
         let mut ctx = self.ctx(manner.db, manner.no_touch);
-        let wait = speak(manner.dialect, &mut out, |reply| {
-            run_here(&mut ctx, args.args(), &keys, &blocking.attempt, reply)
-        });
+        let wait =
+            speak(manner.dialect, &mut out, |reply| run_here(&mut ctx, args.args(), &keys, &blocking.attempt, reply));
         if wait {
             let Some(waiter) = self.begin_wait(origin, manner, row, args.clone(), arrival) else { return };
             return self.await_all(&waiter);
@@ -355,6 +351,9 @@ impl Engine {
     /// The connection waits no longer, whoever ended it; its claim is taken.
     fn end_wait(&mut self, origin: Origin) {
         let Some(wait) = self.waits.take(origin) else { return };
+        if let Some(conn) = self.conn_of(origin) {
+            conn.waiting = false;
+        }
         let Waiter { arrival, manner, row, args, .. } = &wait.waiter;
         self.forget_wait(*arrival, manner.db, row, args);
     }

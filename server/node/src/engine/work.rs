@@ -71,6 +71,8 @@ impl Engine {
             Mail::Part { id, part } => self.gathered(id, part),
             Mail::Feed { conn, generation, bytes } => self.feed(conn, generation, &bytes),
             Mail::Wait(word) => self.hear_of_wait(word),
+            Mail::Listeners(change) => self.hear_of_listeners(&change),
+            Mail::Publish(message) => self.hear_message(&message),
         }
         // Before the next record: an ask that was just freed goes before what its connection sent after it.
         self.pump();
@@ -220,7 +222,7 @@ impl Engine {
     pub(super) fn check_output(&mut self, index: u32) -> bool {
         let up_us = self.now.up_us;
         let conn = &mut self.conns[index as usize];
-        let limit = if conn.monitor { self.live.output_replica } else { self.live.output_normal };
+        let limit = self.live.output_limit(conn);
         let owed = conn.owed() as u64;
         let hard = limit.hard > 0 && owed > limit.hard;
         let soft = limit.soft > 0 && owed > limit.soft;

@@ -136,6 +136,10 @@ pub struct Conn {
     pub no_evict: bool,
     pub monitor: bool,
     pub readonly: bool,
+    /// It waits for something to come to a key.
+    pub waiting: bool,
+    /// How many channels, patterns and channels of one slot it listens to.
+    pub listens: [u32; 3],
     pub name: Box<[u8]>,
     pub lib_name: Box<[u8]>,
     pub lib_ver: Box<[u8]>,
@@ -159,6 +163,11 @@ pub struct Conn {
 }
 
 impl Conn {
+    #[inline]
+    pub fn is_listening(&self) -> bool {
+        self.listens != [0; 3]
+    }
+
     pub fn origin(&self, seq: u32) -> Origin {
         Origin { conn: self.index, generation: self.generation, seq }
     }
@@ -167,9 +176,9 @@ impl Conn {
         Manner { dialect: self.dialect, db: self.db, no_touch: self.no_touch, silent: false }
     }
 
-    /// What it asked last waits: CLIENT PAUSE, WAIT.
+    /// What it asked last waits: for a key, CLIENT PAUSE, WAIT.
     pub fn is_held_back(&self) -> bool {
-        self.waits_until_us > 0 || self.stall == Some(Stall::Pause)
+        self.waiting || self.waits_until_us > 0 || self.stall == Some(Stall::Pause)
     }
 
     /// Bytes owed to the client and not sent yet.
