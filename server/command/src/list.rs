@@ -292,6 +292,7 @@ pub fn lset(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut dyn Reply) {
     }
     let index = or_fault!(parse_i64(&args[2]).ok_or(Fault::NotInteger), reply);
     let mut list = cell.list_mut();
+    // Redis cuts the index to 32 bits here, so that 2^32 is 0 and 2^63 - 1 is the last: we do not follow.
     let index = index_in(index, list.len());
     if !list.set(index.unwrap_or(usize::MAX), &args[3]) {
         return reply.fault(&Fault::err("index out of range"));
