@@ -86,9 +86,8 @@ pub fn spop(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut dyn Reply) {
     let count = match args.get(2) {
         None => None,
         Some(word) => {
-            let n = or_fault!(parse_i64(word).ok_or(Fault::NotInteger), reply);
-            let refuse = Fault::err("value is out of range, must be positive");
-            Some(or_fault!(usize::try_from(n).map_err(|_| refuse), reply))
+            let n = parse_i64(word).and_then(|n| usize::try_from(n).ok());
+            Some(or_fault!(n.ok_or_else(|| Fault::err("value is out of range, must be positive")), reply))
         }
     };
     let seed = ctx.store.draw();
