@@ -7,7 +7,7 @@ mod grisu;
 mod scan;
 
 pub use extended::Extended;
-pub use float::{parse_f64, push_f64};
+pub use float::{parse_c_f64, parse_f64, push_f64, push_f64_17};
 
 /// What Redis takes for an integer (`string2ll`): an optional `-`, digits without a leading zero, nothing else. So neither
 /// `+1` nor ` 1`, `01`, `-0` nor an empty word.

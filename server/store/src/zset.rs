@@ -162,6 +162,14 @@ impl<'a> ZsetRef<'a> {
         }
     }
 
+    /// Whether OBJECT ENCODING calls it packed.
+    pub fn is_packed(self) -> bool {
+        match self {
+            ZsetRef::Packed(_) => true,
+            ZsetRef::Object(zset, _) => zset.listed,
+        }
+    }
+
     /// Never: an empty sorted set does not stay.
     pub fn is_empty(self) -> bool {
         self.len() == 0
@@ -326,7 +334,6 @@ impl<'c, 's> ZsetMut<'c, 's> {
                 if shape == Shape::Large || !fits || member.len() + packed::PAIR_EXTRA_BYTES > PACKED_BYTES_MAX {
                     let mut zset = Zset::new(self.cell.ground());
                     zset.listed = shape == Shape::Any && fits;
-                    let score = zset.kept(score);
                     zset.insert(self.cell.ground(), member, score);
                     self.cell.put_object(Box::new(Object::Zset(zset)), Deadline::None);
                 } else {
@@ -410,7 +417,6 @@ impl<'c, 's> ZsetMut<'c, 's> {
             }
             self.change(|zset, ground| {
                 zset.listed &= len < packing.zset_entries && member.len() <= packing.zset_value_bytes;
-                let score = zset.kept(score);
                 zset.insert(ground, member, score);
             });
             return Done::Added(score);
@@ -509,18 +515,13 @@ impl<'c, 's> ZsetMut<'c, 's> {
         }
     }
 
-    /// Creates or replaces whatever is here with these members, which differ; at least one. Should more come (`more`), or
-    /// should they not fit, it is a large set; else it is packed where the thresholds allow it.
-    pub fn replace<'m>(cell: &mut Cell<'_>, members: impl Iterator<Item = (&'m [u8], f64)> + Clone, more: bool) {
+    /// Creates or replaces whatever is here with these members, which differ; at least one. `total` is of all that are to come:
+    /// those that do not come now come by `extend`. It decides whether the set is packed.
+    pub fn replace<'m>(cell: &mut Cell<'_>, members: impl ExactSizeIterator<Item = (&'m [u8], f64)>, total: Total) {
         let packing = cell.packing();
-        let (mut count, mut longest, mut bytes) = (0, 0, 0);
-        for (member, _) in members.clone() {
-            count += 1;
-            longest = longest.max(member.len());
-            bytes += member.len() + packed::PAIR_EXTRA_BYTES;
-        }
-        let fits = !more && count <= packing.zset_entries && longest <= packing.zset_value_bytes;
-        if fits && bytes <= PACKED_BYTES_MAX {
+        let fits = total.members <= packing.zset_entries && total.longest <= packing.zset_value_bytes;
+        let bytes = total.name_bytes + total.members * packed::PAIR_EXTRA_BYTES;
+        if fits && bytes <= PACKED_BYTES_MAX && members.len() == total.members {
             let mut sorted: Vec<_> = members.map(|(member, score)| (packed::kept(score), member)).collect();
             sorted.sort_by(|a, b| a.0.total_cmp(&b.0).then_with(|| a.1.cmp(b.1)));
             let mut pack = Vec::with_capacity(bytes);
@@ -531,7 +532,6 @@ impl<'c, 's> ZsetMut<'c, 's> {
         let mut zset = Zset::new(cell.ground());
         zset.listed = fits;
         for (member, score) in members {
-            let score = zset.kept(score);
             zset.insert(cell.ground(), member, score);
         }
         cell.put_object(Box::new(Object::Zset(zset)), Deadline::None);
@@ -544,6 +544,23 @@ impl<'c, 's> ZsetMut<'c, 's> {
                 zset.insert(ground, member, score);
             }
         });
+    }
+}
+
+/// What is known of members that are to be stored.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Total {
+    members: usize,
+    /// Bytes of the longest name, and of all.
+    longest: usize,
+    name_bytes: usize,
+}
+
+impl Total {
+    pub fn add(&mut self, name: &[u8]) {
+        self.members += 1;
+        self.longest = self.longest.max(name.len());
+        self.name_bytes += name.len();
     }
 }
 
@@ -577,6 +594,7 @@ impl Zset {
 
     /// Adds what is not there.
     fn insert(&mut self, ground: &mut Ground, member: &[u8], score: f64) {
+        let score = self.kept(score);
         let spot = self.members.insert(ground, member, &score.to_le_bytes());
         let handle = Handle::of(self.members.at(spot).entry());
         self.order.insert(&mut ground.heap, score, handle);

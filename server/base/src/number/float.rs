@@ -28,6 +28,69 @@ pub fn parse_f64(text: &[u8]) -> Option<f64> {
     Some(if negative { -magnitude } else { magnitude })
 }
 
+/// What C's `strtod` makes of all of a C string, where Redis asks no more than that nothing is left behind it: blanks may stand
+/// in front, too large is infinite, too small is 0, nothing at all is 0. A NUL ends the text. None for NaN.
+pub fn parse_c_f64(text: &[u8]) -> Option<f64> {
+    let text = text.split(|&b| b == 0).next().unwrap_or(text);
+    if text.is_empty() {
+        return Some(0.0);
+    }
+    let blank = |b: &u8| matches!(b, b' ' | b'\t'..=b'\r');
+    let text = &text[text.iter().take_while(|b| blank(b)).count()..];
+    let (negative, scanned) = scan(text)?;
+    let magnitude = match scanned {
+        Scanned::Infinity => f64::INFINITY,
+        Scanned::Nan => return None,
+        Scanned::Decimal { .. } => std::str::from_utf8(text).ok()?.parse::<f64>().ok()?.abs(),
+        Scanned::Hex { whole, fraction, exponent } => match FORMAT.nearest_to_hex(whole, fraction, exponent) {
+            Rounded::Zero | Rounded::Underflow => 0.0,
+            Rounded::Overflow => f64::INFINITY,
+            Rounded::Number { mantissa, exponent } => f64_of(mantissa, exponent),
+        },
+    };
+    Some(if negative { -magnitude } else { magnitude })
+}
+
+/// Appends a double as C's `%.17g` shows it.
+pub fn push_f64_17(out: &mut Vec<u8>, x: f64) {
+    if !x.is_finite() {
+        return push_f64(out, x);
+    }
+    // Correctly rounded, as the C library's: one digit, a point, 16 digits, the exponent.
+    let text = format!("{x:.16e}");
+    let (digits, exponent) = text.split_once('e').expect("an exponent");
+    let exponent: i32 = exponent.parse().expect("a number");
+    let (sign, digits) = digits.strip_prefix('-').map_or(("", digits), |rest| ("-", rest));
+    let digits = digits.replace('.', "");
+    let digits = digits.trim_end_matches('0').as_bytes();
+    let digits: &[u8] = if digits.is_empty() { b"0" } else { digits };
+    out.extend_from_slice(sign.as_bytes());
+    match exponent {
+        0..17 => {
+            let whole = exponent as usize + 1;
+            out.extend_from_slice(&digits[..whole.min(digits.len())]);
+            out.extend(std::iter::repeat_n(b'0', whole.saturating_sub(digits.len())));
+            if digits.len() > whole {
+                out.push(b'.');
+                out.extend_from_slice(&digits[whole..]);
+            }
+        }
+        -4..0 => {
+            out.extend_from_slice(b"0.");
+            out.extend(std::iter::repeat_n(b'0', -exponent as usize - 1));
+            out.extend_from_slice(digits);
+        }
+        _ => {
+            out.push(digits[0]);
+            if digits.len() > 1 {
+                out.push(b'.');
+                out.extend_from_slice(&digits[1..]);
+            }
+            out.extend_from_slice(format!("e{}{:02}", if exponent < 0 { '-' } else { '+' }, exponent.abs()).as_bytes());
+        }
+    }
+}
+
 /// mantissa x 2^exponent, which must be a double.
 fn f64_of(mantissa: u64, exponent: i32) -> f64 {
     if mantissa >> 52 == 0 {
@@ -135,6 +198,55 @@ mod tests {
         }
         for (text, x) in [("0x1.8p1", 3.0), ("0X.8", 0.5), ("infinity", f64::INFINITY), ("+1.", 1.0), ("0e-999", 0.0)] {
             assert_eq!(parse_f64(text.as_bytes()), Some(x), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn c_reads_more() {
+        for (text, x) in [
+            ("", 0.0),
+            (" 1.5", 1.5),
+            ("\t\r\n-2", -2.0),
+            ("1e400", f64::INFINITY),
+            ("-1e400", f64::NEG_INFINITY),
+            ("1e-400", 0.0),
+            ("1\x002", 1.0),
+            ("\0", 0.0),
+            ("-inf", f64::NEG_INFINITY),
+            ("0x10", 16.0),
+            ("0x1p5000", f64::INFINITY),
+            ("4.9e-324", 5e-324),
+        ] {
+            assert_eq!(parse_c_f64(text.as_bytes()), Some(x), "{text:?}");
+        }
+        for text in [" ", "1 ", "nan", "x", "1e", "1.2.3", "0x", "--1", "infinit"] {
+            assert_eq!(parse_c_f64(text.as_bytes()), None, "{text:?}");
+        }
+    }
+
+    /// Expectations: `printf '%.17g'`.
+    #[test]
+    fn seventeen_digits_as_c_shows_them() {
+        for (x, expected) in [
+            (0.0, "0"),
+            (-0.0, "-0"),
+            (1.0, "1"),
+            (0.1, "0.10000000000000001"),
+            (-1.5, "-1.5"),
+            (100.0, "100"),
+            (123456789012345.67, "123456789012345.67"),
+            (1e16, "10000000000000000"),
+            (1e17, "1e+17"),
+            (1.5e300, "1.5000000000000001e+300"),
+            (0.0001, "0.0001"),
+            (0.00001, "1.0000000000000001e-05"),
+            (5e-324, "4.9406564584124654e-324"),
+            (f64::MAX, "1.7976931348623157e+308"),
+            (f64::NEG_INFINITY, "-inf"),
+        ] {
+            let mut text = Vec::new();
+            push_f64_17(&mut text, x);
+            assert_eq!(String::from_utf8(text).expect("digits"), expected);
         }
     }
 }
