@@ -413,6 +413,13 @@ impl Cell<'_> {
         raw.as_ref().value().len()
     }
 
+    /// How OBJECT ENCODING names a string from now on. The version stays.
+    pub fn set_encoding(&mut self, encoding: Encoding) {
+        if let Some(spot) = self.spot {
+            self.store.places[self.table as usize].table.entry_mut(spot).set_form(encoding.form());
+        }
+    }
+
     /// Moves the entry's version on, if it has one: for changes that keep the value. Every other writing call does it itself.
     pub fn renew_version(&mut self) {
         if let Some(spot) = self.spot
