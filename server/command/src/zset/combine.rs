@@ -148,7 +148,9 @@ impl Options {
 fn read_all() -> Read {
     Read::Custom(Arc::new(|ctx, key| {
         let entry = ctx.store.read(ctx.db, key, ctx.now_ms, !ctx.no_touch);
+        let is_set = entry.is_some_and(|entry| entry.kind() == Kind::Set);
         match entry.map(ZsetRef::of) {
+            _ if is_set => read_operand(ctx, key, Gathering::Set(0)),
             None => {
                 missed(ctx, key);
                 Reading::Now(Box::new(Ok::<Bunch, Fault>(Bunch::default())))

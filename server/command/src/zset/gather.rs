@@ -74,6 +74,8 @@ impl Bunch {
 pub(crate) enum Gathering {
     /// Of a sorted set: the next rank, how many more, downwards.
     Range { next: usize, left: usize, back: bool },
+    /// All of a set, each with score 1: from this cursor on.
+    Set(u64),
 }
 
 impl Gathering {
@@ -94,6 +96,12 @@ impl Gathering {
                 *left -= count;
                 *next = if *back { next.wrapping_sub(count) } else { *next + count };
                 *left == 0
+            }
+            Gathering::Set(cursor) => {
+                let entry = ctx.store.peek(ctx.db, key, ctx.now_ms);
+                let Some(set) = entry.and_then(|entry| entry.elements()) else { return true };
+                *cursor = set.scan(*cursor, SLICE, |member| bunch.push(member.bytes(&mut [0; 20]), 1.0));
+                *cursor == 0
             }
         }
     }
