@@ -4,12 +4,16 @@
 
 mod all;
 mod change;
+mod deadline;
+mod extended;
 mod random;
 mod rows;
 mod scan;
 
 pub use all::{hgetall, hkeys, hlen, hvals};
 pub use change::{hdel, hincrby, hincrbyfloat, hmset, hset, hsetnx};
+pub use deadline::{hexpire, hexpireat, hexpiretime, hpersist, hpexpire, hpexpireat, hpexpiretime, hpttl, httl};
+pub use extended::{hgetdel, hgetex, hsetex};
 pub use random::hrandfield;
 pub use rows::HASH;
 pub use scan::hscan;

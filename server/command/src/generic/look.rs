@@ -26,6 +26,8 @@ pub fn encoding_name(entry: Entry<'_>) -> &'static str {
         Body::String(bytes) => bytes,
         // 1: integers in order.
         Body::Packed { kind: Kind::Set, form: 1, .. } => return "intset",
+        // 1: fields have, or had, deadlines (Redis 7.4).
+        Body::Packed { kind: Kind::Hash, form: 1, .. } => return "listpackex",
         Body::Packed { .. } => return "listpack",
         Body::Object(object) => return object.encoding(),
     };

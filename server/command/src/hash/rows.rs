@@ -6,7 +6,7 @@ use super::*;
 use crate::row::{Category, Docs, Flag, KeyFlag, KeySpec, Keys, Row, Run};
 
 /// Hashes.
-pub static HASH: [Row; 16] = [
+pub static HASH: [Row; 28] = [
     Row {
         name: "hdel",
         arity: -3,
@@ -43,6 +43,57 @@ pub static HASH: [Row; 16] = [
         ..Row::NONE
     },
     Row {
+        name: "hexpire",
+        arity: -6,
+        flags: Flag::WRITE | Flag::DENYOOM | Flag::FAST,
+        acl: Category::WRITE | Category::HASH | Category::FAST,
+        keys: Keys::Specs(&[KeySpec { flags: KeyFlag::RW | KeyFlag::UPDATE, first: 1, ..KeySpec::ONE }]),
+        run: Run::One(hexpire),
+        docs: Docs {
+            summary: "Gives fields a time to live in seconds.",
+            since: "7.4.0",
+            group: "hash",
+            complexity: "O(N), N: fields named",
+            arguments: "key:key0 seconds:int condition{nx!NX xx!XX gt!GT lt!LT}? fields(numfields:int field*)=FIELDS",
+            ..Docs::NONE
+        },
+        ..Row::NONE
+    },
+    Row {
+        name: "hexpireat",
+        arity: -6,
+        flags: Flag::WRITE | Flag::DENYOOM | Flag::FAST,
+        acl: Category::WRITE | Category::HASH | Category::FAST,
+        keys: Keys::Specs(&[KeySpec { flags: KeyFlag::RW | KeyFlag::UPDATE, first: 1, ..KeySpec::ONE }]),
+        run: Run::One(hexpireat),
+        docs: Docs {
+            summary: "Gives fields a deadline, a Unix time in seconds.",
+            since: "7.4.0",
+            group: "hash",
+            complexity: "O(N), N: fields named",
+            arguments: "key:key0 unix-time-seconds:time condition{nx!NX xx!XX gt!GT lt!LT}? fields(numfields:int field*)=FIELDS",
+            ..Docs::NONE
+        },
+        ..Row::NONE
+    },
+    Row {
+        name: "hexpiretime",
+        arity: -5,
+        flags: Flag::READONLY | Flag::FAST,
+        acl: Category::READ | Category::HASH | Category::FAST,
+        keys: Keys::Specs(&[KeySpec { flags: KeyFlag::RO | KeyFlag::ACCESS, first: 1, ..KeySpec::ONE }]),
+        run: Run::One(hexpiretime),
+        docs: Docs {
+            summary: "Tells the deadlines of fields as Unix times in seconds.",
+            since: "7.4.0",
+            group: "hash",
+            complexity: "O(N), N: fields named",
+            arguments: "key:key0 fields(numfields:int field*)=FIELDS",
+            ..Docs::NONE
+        },
+        ..Row::NONE
+    },
+    Row {
         name: "hget",
         arity: 3,
         flags: Flag::READONLY | Flag::FAST,
@@ -73,6 +124,49 @@ pub static HASH: [Row; 16] = [
             complexity: "O(N), N: fields of the hash",
             tips: &["nondeterministic_output_order"],
             arguments: "key:key0",
+            ..Docs::NONE
+        },
+        ..Row::NONE
+    },
+    Row {
+        name: "hgetdel",
+        arity: -5,
+        flags: Flag::WRITE | Flag::FAST,
+        acl: Category::WRITE | Category::HASH | Category::FAST,
+        keys: Keys::Specs(&[KeySpec {
+            flags: KeyFlag::RW | KeyFlag::ACCESS | KeyFlag::DELETE,
+            first: 1,
+            ..KeySpec::ONE
+        }]),
+        run: Run::One(hgetdel),
+        docs: Docs {
+            summary: "Reads fields and removes them; the key goes with the last one.",
+            since: "8.0.0",
+            group: "hash",
+            complexity: "O(N), N: fields named",
+            arguments: "key:key0 fields(numfields:int field*)=FIELDS",
+            ..Docs::NONE
+        },
+        ..Row::NONE
+    },
+    Row {
+        name: "hgetex",
+        arity: -5,
+        flags: Flag::WRITE | Flag::FAST,
+        acl: Category::WRITE | Category::HASH | Category::FAST,
+        keys: Keys::Specs(&[KeySpec {
+            flags: KeyFlag::RW | KeyFlag::ACCESS | KeyFlag::UPDATE,
+            first: 1,
+            notes: "RW and update: deadlines may change",
+            ..KeySpec::ONE
+        }]),
+        run: Run::One(hgetex),
+        docs: Docs {
+            summary: "Reads fields and changes or drops their deadlines.",
+            since: "8.0.0",
+            group: "hash",
+            complexity: "O(N), N: fields named",
+            arguments: "key:key0 expiration{seconds:int=EX milliseconds:int=PX unix-time-seconds:time=EXAT unix-time-milliseconds:time=PXAT persist!PERSIST}? fields(numfields:int field*)=FIELDS",
             ..Docs::NONE
         },
         ..Row::NONE
@@ -190,6 +284,92 @@ pub static HASH: [Row; 16] = [
         ..Row::NONE
     },
     Row {
+        name: "hpersist",
+        arity: -5,
+        flags: Flag::WRITE | Flag::FAST,
+        acl: Category::WRITE | Category::HASH | Category::FAST,
+        keys: Keys::Specs(&[KeySpec { flags: KeyFlag::RW | KeyFlag::UPDATE, first: 1, ..KeySpec::ONE }]),
+        run: Run::One(hpersist),
+        docs: Docs {
+            summary: "Drops the deadlines of fields.",
+            since: "7.4.0",
+            group: "hash",
+            complexity: "O(N), N: fields named",
+            arguments: "key:key0 fields(numfields:int field*)=FIELDS",
+            ..Docs::NONE
+        },
+        ..Row::NONE
+    },
+    Row {
+        name: "hpexpire",
+        arity: -6,
+        flags: Flag::WRITE | Flag::DENYOOM | Flag::FAST,
+        acl: Category::WRITE | Category::HASH | Category::FAST,
+        keys: Keys::Specs(&[KeySpec { flags: KeyFlag::RW | KeyFlag::UPDATE, first: 1, ..KeySpec::ONE }]),
+        run: Run::One(hpexpire),
+        docs: Docs {
+            summary: "Gives fields a time to live in milliseconds.",
+            since: "7.4.0",
+            group: "hash",
+            complexity: "O(N), N: fields named",
+            arguments: "key:key0 milliseconds:int condition{nx!NX xx!XX gt!GT lt!LT}? fields(numfields:int field*)=FIELDS",
+            ..Docs::NONE
+        },
+        ..Row::NONE
+    },
+    Row {
+        name: "hpexpireat",
+        arity: -6,
+        flags: Flag::WRITE | Flag::DENYOOM | Flag::FAST,
+        acl: Category::WRITE | Category::HASH | Category::FAST,
+        keys: Keys::Specs(&[KeySpec { flags: KeyFlag::RW | KeyFlag::UPDATE, first: 1, ..KeySpec::ONE }]),
+        run: Run::One(hpexpireat),
+        docs: Docs {
+            summary: "Gives fields a deadline, a Unix time in milliseconds.",
+            since: "7.4.0",
+            group: "hash",
+            complexity: "O(N), N: fields named",
+            arguments: "key:key0 unix-time-milliseconds:time condition{nx!NX xx!XX gt!GT lt!LT}? fields(numfields:int field*)=FIELDS",
+            ..Docs::NONE
+        },
+        ..Row::NONE
+    },
+    Row {
+        name: "hpexpiretime",
+        arity: -5,
+        flags: Flag::READONLY | Flag::FAST,
+        acl: Category::READ | Category::HASH | Category::FAST,
+        keys: Keys::Specs(&[KeySpec { flags: KeyFlag::RO | KeyFlag::ACCESS, first: 1, ..KeySpec::ONE }]),
+        run: Run::One(hpexpiretime),
+        docs: Docs {
+            summary: "Tells the deadlines of fields as Unix times in milliseconds.",
+            since: "7.4.0",
+            group: "hash",
+            complexity: "O(N), N: fields named",
+            arguments: "key:key0 fields(numfields:int field*)=FIELDS",
+            ..Docs::NONE
+        },
+        ..Row::NONE
+    },
+    Row {
+        name: "hpttl",
+        arity: -5,
+        flags: Flag::READONLY | Flag::FAST,
+        acl: Category::READ | Category::HASH | Category::FAST,
+        keys: Keys::Specs(&[KeySpec { flags: KeyFlag::RO | KeyFlag::ACCESS, first: 1, ..KeySpec::ONE }]),
+        run: Run::One(hpttl),
+        docs: Docs {
+            summary: "Tells how long fields live, in milliseconds.",
+            since: "7.4.0",
+            group: "hash",
+            complexity: "O(N), N: fields named",
+            tips: &["nondeterministic_output"],
+            arguments: "key:key0 fields(numfields:int field*)=FIELDS",
+            ..Docs::NONE
+        },
+        ..Row::NONE
+    },
+    Row {
         name: "hrandfield",
         arity: -2,
         flags: Flag::READONLY,
@@ -244,6 +424,23 @@ pub static HASH: [Row; 16] = [
         ..Row::NONE
     },
     Row {
+        name: "hsetex",
+        arity: -6,
+        flags: Flag::WRITE | Flag::DENYOOM | Flag::FAST,
+        acl: Category::WRITE | Category::HASH | Category::FAST,
+        keys: Keys::Specs(&[KeySpec { flags: KeyFlag::RW | KeyFlag::UPDATE, first: 1, ..KeySpec::ONE }]),
+        run: Run::One(hsetex),
+        docs: Docs {
+            summary: "Sets fields together with their deadlines, if all or none of them are there.",
+            since: "8.0.0",
+            group: "hash",
+            complexity: "O(N), N: fields named",
+            arguments: "key:key0 condition{fnx!FNX fxx!FXX}? expiration{seconds:int=EX milliseconds:int=PX unix-time-seconds:time=EXAT unix-time-milliseconds:time=PXAT keepttl!KEEPTTL}? fields(numfields:int data(field value)*)=FIELDS",
+            ..Docs::NONE
+        },
+        ..Row::NONE
+    },
+    Row {
         name: "hsetnx",
         arity: 4,
         flags: Flag::WRITE | Flag::DENYOOM | Flag::FAST,
@@ -273,6 +470,24 @@ pub static HASH: [Row; 16] = [
             group: "hash",
             complexity: "O(1)",
             arguments: "key:key0 field",
+            ..Docs::NONE
+        },
+        ..Row::NONE
+    },
+    Row {
+        name: "httl",
+        arity: -5,
+        flags: Flag::READONLY | Flag::FAST,
+        acl: Category::READ | Category::HASH | Category::FAST,
+        keys: Keys::Specs(&[KeySpec { flags: KeyFlag::RO | KeyFlag::ACCESS, first: 1, ..KeySpec::ONE }]),
+        run: Run::One(httl),
+        docs: Docs {
+            summary: "Tells how long fields live, in seconds.",
+            since: "7.4.0",
+            group: "hash",
+            complexity: "O(N), N: fields named",
+            tips: &["nondeterministic_output"],
+            arguments: "key:key0 fields(numfields:int field*)=FIELDS",
             ..Docs::NONE
         },
         ..Row::NONE
