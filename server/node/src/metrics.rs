@@ -164,6 +164,8 @@ pub struct Metrics {
     pub acl_denied_auth: u64,
     pub output_limit_disconnections: u64,
     pub query_limit_disconnections: u64,
+    /// Closed for `maxmemory-clients`.
+    pub evicted_clients: u64,
     pub timeouts: u64,
     pub turns: u64,
     pub sleeps: u64,

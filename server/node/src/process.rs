@@ -1,7 +1,7 @@
 //! Room: process. What all shards of one process share: settings, counters of numbers that must be unique, who is paused.
 //! Nothing of it is on the way of an ask but one load of the settings' generation a turn. Touches: config, log.
 
-use crate::config::{BufferLimit, ClientClass, Endpoint, Guard, IdleSpin, Policy, Settings};
+use crate::config::{BufferLimit, ClientClass, Endpoint, Guard, IdleSpin, MemoryLimit, Policy, Settings};
 use crate::log::Log;
 use crate::session::Peer;
 use base::ShardId;
@@ -9,7 +9,7 @@ use command::context::Limits;
 use command::row::Flag;
 use command::table::Names;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -19,6 +19,9 @@ pub enum Pause {
     Writes,
     All,
 }
+
+/// Sizes of clients that are told apart: as in Redis, powers of two.
+pub const CLIENT_BUCKETS: usize = 19;
 
 /// One a shard; a cache line of its own.
 #[repr(align(128))]
@@ -30,6 +33,9 @@ struct ShardLine {
     store_bytes: AtomicUsize,
     /// Bytes that the shard's store holds and does not use.
     spare_bytes: AtomicUsize,
+    /// What the shard's clients hold, and how many there are of each size, while that is limited.
+    clients_bytes: AtomicUsize,
+    client_buckets: [AtomicU32; CLIENT_BUCKETS],
 }
 
 /// Facts of this run, fixed at the start.
@@ -91,6 +97,9 @@ pub struct Live {
     pub tuning: store::Tuning,
     /// Bytes; 0: no limit.
     pub maxmemory: usize,
+    /// What clients may hold together, bytes; 0: no limit.
+    pub clients_bytes_max: usize,
+    pub tenacity: Tenacity,
     pub maxclients: u32,
     pub protected: bool,
     pub password_set: bool,
@@ -286,6 +295,33 @@ impl Process {
             && self.flush_due_ms.compare_exchange(due, 0, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 
+    // What clients hold, while it is limited.
+
+    pub fn set_clients_bytes(&self, shard: ShardId, bytes: usize) {
+        self.lines[shard.index()].clients_bytes.store(bytes, Ordering::Relaxed);
+    }
+
+    /// Of all shards.
+    pub fn clients_bytes(&self) -> usize {
+        self.lines.iter().map(|l| l.clients_bytes.load(Ordering::Relaxed)).sum()
+    }
+
+    /// One client more or less in a bucket of `shard`, which alone changes its own.
+    pub fn count_in_bucket(&self, shard: ShardId, bucket: usize, more: bool) {
+        let count = &self.lines[shard.index()].client_buckets[bucket];
+        let n = count.load(Ordering::Relaxed);
+        count.store(if more { n + 1 } else { n - 1 }, Ordering::Relaxed);
+    }
+
+    /// The bucket of the largest clients that may be closed, and a shard that has some of them: `here` if it has.
+    pub fn largest_clients(&self, here: ShardId) -> Option<(u8, ShardId)> {
+        (0..CLIENT_BUCKETS).rev().find_map(|bucket| {
+            let has = |shard: usize| self.lines[shard].client_buckets[bucket].load(Ordering::Relaxed) > 0;
+            let shard = std::iter::once(here.index()).chain(0..self.shards).find(|&shard| has(shard))?;
+            Some((bucket as u8, ShardId(shard as u16)))
+        })
+    }
+
     fn store_bytes_of_others(&self, shard: ShardId) -> usize {
         let lines = self.lines.iter().enumerate().filter(|(i, _)| *i != shard.index());
         lines.map(|(_, l)| l.store_bytes.load(Ordering::Relaxed)).sum()
@@ -379,6 +415,31 @@ fn told(notify: u32) -> u32 {
     if notify & (Class::KEYSPACE | Class::KEYEVENT) == 0 { 0 } else { notify }
 }
 
+/// `maxmemory-eviction-tenacity`: how much may be evicted in one go.
+#[derive(Clone, Copy, Debug)]
+pub struct Tenacity(u8);
+
+impl Tenacity {
+    /// The bound that stands where at the default, 10, it is `usual`: from next to nothing in even steps, then 15 % more
+    /// with each step, at last without end (Redis: `evictionTimeLimitUs`).
+    pub fn of(self, usual: usize) -> usize {
+        match self.0 {
+            tenacity @ 0..=10 => (usual * usize::from(tenacity) / 10).max(1),
+            tenacity @ 11..100 => (usual as f64 * 1.15f64.powi(i32::from(tenacity) - 10)) as usize,
+            _ => usize::MAX,
+        }
+    }
+}
+
+/// What `maxmemory-clients` comes to, bytes; 0: no limit. As in Redis (`getClientEvictionLimit`) a share is one of
+/// `maxmemory`, and less than 128 KiB would leave nobody to say so to.
+fn clients_bytes_max(setting: MemoryLimit, maxmemory: usize) -> usize {
+    match setting.bytes(maxmemory as u64) as usize {
+        0 => 0,
+        bytes => bytes.max(128 * 1024),
+    }
+}
+
 impl Live {
     /// `client-output-buffer-limit` of the class that a connection is in.
     pub fn output_limit(&self, conn: &crate::session::Conn) -> BufferLimit {
@@ -415,13 +476,16 @@ impl Live {
             lfu: matches!(policy, store::Policy::AllKeysLfu | store::Policy::VolatileLfu),
             databases: s.databases,
         };
+        let maxmemory = s.maxmemory.bytes(total_memory) as usize;
         let slowlog_ns = u64::try_from(s.slowlog_log_slower_than_us).ok().map(|us| us * 1000);
         let latency_ns = (s.latency_monitor_threshold_ms > 0).then_some(s.latency_monitor_threshold_ms * 1_000_000);
         Live {
             generation,
             limits,
             tuning,
-            maxmemory: s.maxmemory.bytes(total_memory) as usize,
+            maxmemory,
+            clients_bytes_max: clients_bytes_max(s.maxmemory_clients, maxmemory),
+            tenacity: Tenacity(s.maxmemory_eviction_tenacity),
             maxclients: s.maxclients,
             protected: s.protected_mode && s.requirepass.is_empty(),
             password_set: !s.requirepass.is_empty(),
@@ -455,4 +519,18 @@ pub fn random_id() -> String {
 /// Seconds since 1970.
 pub fn unix_s() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Redis 7.2's `evictionTimeLimitUs` gives 500 at 10: the rest in proportion.
+    #[test]
+    fn tenacity_scales_what_is_evicted_in_one_go() {
+        let cases = [(0, 1), (1, 50), (5, 250), (10, 500), (11, 575), (20, 2022), (50, 133_931), (100, usize::MAX)];
+        for (tenacity, expected) in cases {
+            assert_eq!(Tenacity(tenacity).of(500), expected, "{tenacity}");
+        }
+    }
 }

@@ -4,7 +4,7 @@ use crate::clock::HostClock;
 use crate::config::banner::Banner;
 use crate::config::cli::{self as config, Told};
 use crate::config::load::Loaded;
-use crate::config::{MemoryLimit, Settings, Supervised};
+use crate::config::{Settings, Supervised};
 use crate::engine::{Engine, Mail};
 use crate::host::{self, Host};
 use crate::io::listen::{self, Listener};
@@ -211,9 +211,6 @@ fn run() -> Result<(), String> {
         && let Err(e) = host::refuse_huge_pages()
     {
         log.warning(format_args!("disable-thp: {e}"));
-    }
-    if settings.maxmemory_clients != MemoryLimit::Bytes(0) {
-        log.warning("maxmemory-clients has no effect yet: clients are bounded by client-output-buffer-limit");
     }
 
     let host = Host::read();

@@ -477,6 +477,60 @@ fn huge_values_are_served_and_given_back() {
     assert_eq!(server.stop(), Some(0));
 }
 
+/// `maxmemory-clients`: when clients of both shards together hold too much, the largest go first, and those that said
+/// CLIENT NO-EVICT not at all.
+#[test]
+fn clients_that_hold_too_much_are_closed_from_the_largest_down() {
+    let server = Server::start(SHARDS);
+    let mut control = connect(&server.resp);
+    expect(&mut control, b"CONFIG SET maxmemory-clients 100mb\r\n", b"+OK\r\n");
+    // Half a value each, which stays in the query buffer. Two of each size, so that both shards have some.
+    let holding = |kib: usize, exempt: bool| -> Vec<TcpStream> {
+        let begin = || {
+            let mut stream = connect(&server.resp);
+            if exempt {
+                expect(&mut stream, b"CLIENT NO-EVICT ON\r\n", b"+OK\r\n");
+            }
+            stream.write_all(b"*2\r\n$4\r\nECHO\r\n$90000000\r\n").expect("the server reads");
+            stream.write_all(&vec![b'v'; kib * 1024]).expect("the server reads");
+            stream
+        };
+        vec![begin(), begin()]
+    };
+    let mut exempt = holding(3000, true);
+    let mut clients = [holding(100, false), holding(400, false), holding(1600, false)];
+    let is_open = |stream: &mut TcpStream| {
+        stream.set_nonblocking(true).expect("a socket");
+        let open = matches!(stream.read(&mut [0]), Err(e) if e.kind() == ErrorKind::WouldBlock);
+        stream.set_nonblocking(false).expect("a socket");
+        open
+    };
+    // How many of each size are left, smallest first, once that is what is there.
+    let mut settles = |limit: &str, expected: [usize; 3]| {
+        let ask = format!("CONFIG SET maxmemory-clients {limit}\r\n");
+        expect(&mut control, ask.as_bytes(), b"+OK\r\n");
+        let end = Instant::now() + ANSWER_MAX;
+        loop {
+            let left = [0, 1, 2].map(|size| clients[size].iter_mut().filter_map(|c| is_open(c).then_some(())).count());
+            if left == expected {
+                break;
+            }
+            assert!(Instant::now() < end, "limit {limit}: {left:?} are left, not {expected:?}");
+            assert!((0..3).all(|size| left[size] >= expected[size]), "limit {limit}: {left:?}, not {expected:?}");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    };
+    // Buffers grow by doubling: 4 MiB, 2 MiB, 512 KiB and 128 KiB, two of each.
+    settles("100mb", [2, 2, 2]);
+    settles("12mb", [2, 2, 1]);
+    settles("10mb", [2, 2, 0]);
+    settles("8800kb", [2, 0, 0]);
+    settles("8300kb", [0, 0, 0]);
+    expect(&mut control, b"PING\r\n", b"+PONG\r\n");
+    assert!(exempt.iter_mut().all(is_open), "who asked not to be closed is not");
+    assert_eq!(info(&server, "evicted_clients"), 6);
+}
+
 /// Asks on very many keys run in slices: others are served in between, and memory stays in proportion to the ask.
 #[test]
 fn asks_on_300_000_keys_hold_nobody_up() {

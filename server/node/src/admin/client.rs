@@ -5,7 +5,7 @@ use super::replication::timeout_ms;
 use crate::ask::Dialect;
 use crate::engine::{Answer, Engine, Served};
 use crate::process::Pause;
-use crate::session::{Conn, Parser, Peer, ReplyMode};
+use crate::session::{Conn, Peer, ReplyMode};
 use base::number::parse_i64;
 use base::{Args, Fault, ShardId};
 use command::row::Verb;
@@ -283,7 +283,7 @@ fn describe(conn: &Conn, shard: ShardId, now_us: u64, line: &mut Vec<u8>) {
         // A connection of memcached's speaks none of them.
         Dialect::Memcache => 0,
     };
-    let memory = Memory::of(conn);
+    let memory = conn.memory();
     let _ = write!(line, "id={} addr={} laddr={} fd={} name=", conn.id, conn.peer.addr(), conn.peer.laddr(), conn.fd);
     line.extend_from_slice(c_string(&conn.name));
     let _ = write!(
@@ -330,36 +330,6 @@ fn flags(conn: &Conn) -> String {
     ];
     let text: String = letters.iter().filter(|(on, _)| *on).map(|&(_, letter)| letter).collect();
     if text.is_empty() { "N".into() } else { text }
-}
-
-/// What one connection holds, bytes.
-pub(super) struct Memory {
-    /// Words of an ask that is not whole yet.
-    words: usize,
-    /// Replies that do not lie in the output buffer itself: values that are lent, bytes that are being sent, what waits for an
-    /// earlier reply.
-    pieces: usize,
-    pieces_bytes: usize,
-    pub total: usize,
-}
-
-impl Memory {
-    pub fn of(conn: &Conn) -> Memory {
-        let words = match &conn.parser {
-            Parser::Resp(parser) => parser.heap_bytes(),
-            Parser::Memcache(_) => 0,
-        };
-        let lent: usize = conn.out.shared.iter().map(|(_, value)| value.len()).sum();
-        let (held, held_bytes) = conn.order.held();
-        let pieces_bytes = lent + conn.out_in_flight + held_bytes;
-        let own = conn.name.len() + conn.lib_name.len() + conn.lib_ver.len();
-        Memory {
-            words,
-            pieces: conn.out.shared.len() + usize::from(conn.out_in_flight > 0) + held,
-            pieces_bytes,
-            total: size_of::<Conn>() + own + words + conn.input.capacity() + conn.out.bytes.capacity() + pieces_bytes,
-        }
-    }
 }
 
 // CLIENT KILL.

@@ -2,6 +2,7 @@
 
 use super::digest::{self, Digest};
 use crate::engine::{Answer, Engine, Served};
+use crate::process::CLIENT_BUCKETS;
 use crate::session::Stall;
 use base::number::{parse_bytes, parse_i64};
 use base::{Args, DbId, Fault, ShardId};
@@ -75,7 +76,10 @@ pub(super) fn debug(engine: &mut Engine, index: u32, args: Args<'_>) -> Served {
         }
         b"replybuffer" if n == 4 => return reply_buffer(engine, index, args),
         b"client-eviction" if n == 2 => {
-            return engine.refuse(index, None, &Fault::err("maxmemory-clients is disabled."));
+            if engine.live.clients_bytes_max == 0 {
+                return engine.refuse(index, None, &Fault::err("maxmemory-clients is disabled."));
+            }
+            return client_buckets(engine, index);
         }
         // Knobs of parts that are not here or need none: nothing to turn.
         b"pause-cron" | b"set-skip-checksum-validation" | b"aof-flush-sleep" | b"set-disable-deny-scripts"
@@ -101,6 +105,29 @@ pub(super) fn debug(engine: &mut Engine, index: u32, args: Args<'_>) -> Served {
         }
         _ => return super::unknown_subcommand(engine, index, args),
     }
+    Served::Done
+}
+
+/// DEBUG CLIENT-EVICTION: clients by what they hold, as Redis shows them.
+fn client_buckets(engine: &mut Engine, index: u32) -> Served {
+    engine.gather(
+        index,
+        |e| Answer::Now(e.client_buckets()),
+        |_, parts, reply| {
+            let mut text = String::new();
+            for bucket in 0..CLIENT_BUCKETS {
+                let from = if bucket == 0 { 0 } else { 1u64 << (bucket + 14) };
+                let to = match bucket + 1 {
+                    CLIENT_BUCKETS => "+            : ".to_string(),
+                    _ => format!(" - {:>10}: ", (1u64 << (bucket + 15)) - 1),
+                };
+                let clients: usize = parts.iter().map(|p| p[bucket].0).sum();
+                let bytes: usize = parts.iter().map(|p| p[bucket].1).sum();
+                text += &format!("bucket {from:>10}{to}tot-mem: {bytes:>10}, clients: {clients}\n");
+            }
+            reply.verbatim("txt", text.as_bytes());
+        },
+    );
     Served::Done
 }
 

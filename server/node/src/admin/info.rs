@@ -43,6 +43,7 @@ pub(super) struct Part {
     pub yields: u64,
     pub output_disconnections: u64,
     pub query_disconnections: u64,
+    pub evicted_clients: u64,
     /// Bytes of asks, replies and messages that wait to be posted to other shards.
     pub outbox_bytes: usize,
     pub tally: Tally,
@@ -115,6 +116,7 @@ impl Part {
             yields: m.yields,
             output_disconnections: m.output_limit_disconnections,
             query_disconnections: m.query_limit_disconnections,
+            evicted_clients: m.evicted_clients,
             outbox_bytes: e.outbox.iter().map(|b| b.out.bytes.len()).sum(),
             tally: e.tally,
             cpu: usage::of_thread(),
@@ -177,6 +179,7 @@ impl Part {
             all.yields += p.yields;
             all.output_disconnections += p.output_disconnections;
             all.query_disconnections += p.query_disconnections;
+            all.evicted_clients += p.evicted_clients;
             all.outbox_bytes += p.outbox_bytes;
             add_tally(&mut all.tally, &p.tally);
             all.cpu += p.cpu;
@@ -514,7 +517,8 @@ fn stats(all: &Part, t: &mut Text) {
     t.line("expired_stale_perc", "0.00");
     t.zeros(&["expired_time_cap_reached_count", "expire_cycle_cpu_milliseconds"]);
     t.line("evicted_keys", all.counters.evicted);
-    t.zeros(&["evicted_clients", "total_eviction_exceeded_time", "current_eviction_exceeded_time"]);
+    t.line("evicted_clients", all.evicted_clients);
+    t.zeros(&["total_eviction_exceeded_time", "current_eviction_exceeded_time"]);
     t.line("keyspace_hits", all.counters.hits);
     t.line("keyspace_misses", all.counters.misses);
     for (name, scope) in ["pubsub_channels", "pubsub_patterns", "pubsubshard_channels"].into_iter().zip(Scope::ALL) {

@@ -47,6 +47,7 @@ impl Engine {
             conn.input.extend_from_slice(bytes);
             self.drive_input(index);
         }
+        self.weigh(index);
     }
 
     /// Goes on with input that was kept.

@@ -10,6 +10,7 @@ mod secret;
 mod together;
 mod wait;
 mod walk;
+mod weigh;
 mod work;
 
 pub use gather::{Answer, Chore};
@@ -183,6 +184,9 @@ pub struct Engine {
     pub stood_ns: u64,
     /// Whose ask of another shard was run last, for the slow log.
     far_asker: Option<(ShardId, Origin)>,
+    /// What this shard's clients hold together, while that is limited, bytes.
+    clients_bytes: usize,
+    nudge_next_us: u64,
     cron_next_us: u64,
     /// Round-robin of the clients' cron.
     cron_conn: usize,
@@ -252,6 +256,8 @@ impl Engine {
             frozen_until_us: 0,
             stood_ns: 0,
             far_asker: None,
+            clients_bytes: 0,
+            nudge_next_us: 0,
             cron_next_us: 0,
             cron_conn: 0,
             active: false,
@@ -287,7 +293,11 @@ impl Engine {
     }
 
     pub(crate) fn renew_settings(&mut self) {
+        let weighed = self.live.clients_bytes_max > 0;
         self.live = self.process.live();
+        if weighed != (self.live.clients_bytes_max > 0) {
+            self.weigh_all(!weighed);
+        }
         self.store.tune(self.live.tuning);
         self.events.wanted = self.live.notify;
     }
@@ -408,6 +418,8 @@ impl Engine {
             silent: false,
             no_touch: false,
             no_evict: false,
+            weight: 0,
+            bucket: None,
             monitor: false,
             readonly: false,
             waiting: false,
@@ -458,10 +470,12 @@ impl Engine {
         conn.input = Vec::new();
         conn.out.clear();
         self.hangups.push(index);
+        self.weigh(index);
     }
 
     /// The ring is done with the connection: forget it.
     pub fn closed(&mut self, index: u32) {
+        self.weigh_now(index, false);
         let conn = self.conns.remove(index as usize);
         self.wait_is_void(index);
         self.listen_no_more(index);
@@ -488,6 +502,7 @@ impl Engine {
             conn.out.clear();
             conn.input = Vec::new();
             self.hangups.push(index);
+            self.weigh(index);
         }
     }
 
@@ -513,6 +528,7 @@ impl Engine {
         if (limit.hard > 0 || limit.soft > 0) && self.check_output(index) {
             return None;
         }
+        self.weigh(index);
         let conn = &mut self.conns[index as usize];
         if conn.out_in_flight > 0 || conn.out.is_empty() {
             return None;
@@ -529,7 +545,9 @@ impl Engine {
         self.metrics.bytes_out += conn.out_in_flight as u64;
         self.metrics.writes += 1;
         conn.out_in_flight = 0;
-        if !conn.out.is_empty() {
+        let more = !conn.out.is_empty();
+        self.weigh(index);
+        if more {
             self.mark_dirty(index);
         } else if spent.bytes.capacity() <= 16 * 1024 && self.scratch_pool.len() < 64 {
             spent.clear();

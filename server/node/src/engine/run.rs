@@ -14,6 +14,9 @@ use command::together::run_here;
 /// Units of a job's work in one slice: about 100 µs.
 pub(super) const JOB_UNITS: usize = 100_000;
 
+/// Entries that a command evicts to make room for itself.
+const EVICTED_AN_ASK: usize = 16;
+
 impl Engine {
     /// An ask of this shard's connection on this shard's keys.
     #[inline]
@@ -344,7 +347,7 @@ impl Engine {
             return self.process.used_memory() <= self.live.maxmemory;
         }
         // Bounded: a command pays for a few evictions, the turn's housekeeping for the rest.
-        for _ in 0..16 {
+        for _ in 0..self.live.tenacity.of(EVICTED_AN_ASK) {
             if self.process.used_memory() <= self.live.maxmemory {
                 self.memory_over = false;
                 return true;

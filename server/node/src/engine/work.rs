@@ -92,6 +92,7 @@ impl Engine {
         if self.memory_over {
             self.evict();
         }
+        self.close_large_clients();
         // One shard sees to it for all.
         if self.me.0 == 0 && self.process.take_flush(self.now.ms()) {
             self.begin_whole_unasked(|engine| engine.store.flush(base::DbId::ZERO));
@@ -107,8 +108,15 @@ impl Engine {
     /// When `work` has something to do again, `up_us`. The mailbox, the ring and `active` may want it sooner.
     pub fn next_due_us(&self) -> u64 {
         let flush = self.process.flush_due_ms().filter(|_| self.me.0 == 0);
-        let deadline =
-            self.store.next_deadline().filter(|_| self.deadlines_run()).into_iter().chain(flush).chain(self.waits.next_ms()).min().map(|ms| {
+        let deadline = self
+            .store
+            .next_deadline()
+            .filter(|_| self.deadlines_run())
+            .into_iter()
+            .chain(flush)
+            .chain(self.waits.next_ms())
+            .min()
+            .map(|ms| {
                 let wait_us = (ms * 1000).saturating_sub(self.now.unix_us);
                 self.now.up_us + wait_us
             });
@@ -153,7 +161,7 @@ impl Engine {
         if self.live.tuning.policy == Policy::NoEviction || !self.process.should_evict(self.me, self.store.bytes()) {
             return;
         }
-        for _ in 0..EVICTED_A_TURN {
+        for _ in 0..self.live.tenacity.of(EVICTED_A_TURN) {
             if self.process.used_memory() <= self.live.maxmemory {
                 self.memory_over = false;
                 return;
@@ -180,6 +188,7 @@ impl Engine {
                 self.metrics.clients = std::mem::take(&mut self.metrics.clients_next);
             }
             if self.conns.contains(at) {
+                self.weigh(at as u32);
                 self.weigh_client(at);
                 self.check_client(at as u32);
                 seen += 1;
@@ -193,9 +202,7 @@ impl Engine {
 
     fn weigh_client(&mut self, index: usize) {
         let (conn, round) = (&self.conns[index], &mut self.metrics.clients_next);
-        let input = conn.input.capacity() as u64;
-        let output = (conn.out.bytes.capacity() + conn.out_in_flight) as u64;
-        round.bytes += size_of::<crate::session::Conn>() as u64 + input + output;
+        round.bytes += conn.memory().total as u64;
         round.input_max = round.input_max.max(conn.input.len() as u64);
         round.output_max = round.output_max.max(conn.owed() as u64);
     }

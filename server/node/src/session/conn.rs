@@ -100,6 +100,17 @@ impl Parser {
     }
 }
 
+/// What one connection holds, bytes.
+pub struct Memory {
+    /// Words of an ask that is not whole yet.
+    pub words: usize,
+    /// Replies that do not lie in the output buffer itself: values that are lent, bytes that are being sent, what waits for an
+    /// earlier reply.
+    pub pieces: usize,
+    pub pieces_bytes: usize,
+    pub total: usize,
+}
+
 /// One connection.
 pub struct Conn {
     /// Process-wide, never reused: CLIENT ID.
@@ -134,6 +145,9 @@ pub struct Conn {
     pub silent: bool,
     pub no_touch: bool,
     pub no_evict: bool,
+    /// What it held when it was weighed last, bytes, and among which clients it is counted (`engine/weigh.rs`).
+    pub weight: usize,
+    pub bucket: Option<u8>,
     pub monitor: bool,
     pub readonly: bool,
     /// It waits for something to come to a key.
@@ -179,6 +193,24 @@ impl Conn {
     /// What it asked last waits: for a key, CLIENT PAUSE, WAIT.
     pub fn is_held_back(&self) -> bool {
         self.waiting || self.waits_until_us > 0 || self.stall == Some(Stall::Pause)
+    }
+
+    /// What it holds.
+    pub fn memory(&self) -> Memory {
+        let words = match &self.parser {
+            Parser::Resp(parser) => parser.heap_bytes(),
+            Parser::Memcache(_) => 0,
+        };
+        let lent: usize = self.out.shared.iter().map(|(_, value)| value.len()).sum();
+        let (held, held_bytes) = self.order.held();
+        let pieces_bytes = lent + self.out_in_flight + held_bytes;
+        let own = self.name.len() + self.lib_name.len() + self.lib_ver.len();
+        Memory {
+            words,
+            pieces: self.out.shared.len() + usize::from(self.out_in_flight > 0) + held,
+            pieces_bytes,
+            total: size_of::<Conn>() + own + words + self.input.capacity() + self.out.bytes.capacity() + pieces_bytes,
+        }
     }
 
     /// Bytes owed to the client and not sent yet.
