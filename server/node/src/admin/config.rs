@@ -4,7 +4,7 @@ use crate::config::{ask, rewrite};
 use crate::engine::{Answer, Engine, Served};
 use crate::host;
 use crate::log::plain;
-use base::{Args, Fault};
+use base::{Args, Fault, Out};
 use std::sync::mpsc::{self, TryRecvError};
 
 /// Descriptors beside clients' that must stay free: listeners, rings, files. 32 as in Redis, and some for each shard.
@@ -103,8 +103,11 @@ pub(super) fn rewrite(engine: &mut Engine, index: u32) -> Served {
         let fault = failed(engine, &plain(&e));
         return engine.refuse(index, None, &fault);
     }
-    let silent = engine.conns[index as usize].silent;
-    let origin = (!silent).then(|| engine.place(index));
+    let conn = &mut engine.conns[index as usize];
+    // A silent one keeps a place too, and the next ask waits: of a connection one thread writes at a time.
+    conn.fence = true;
+    let silent = conn.silent;
+    let origin = engine.place(index);
     engine.chore(Box::new(move |engine| {
         let result = match is_done.try_recv() {
             Err(TryRecvError::Empty) => return false,
@@ -115,11 +118,10 @@ pub(super) fn rewrite(engine: &mut Engine, index: u32) -> Served {
         if fault.is_none() {
             engine.process.log.notice("CONFIG REWRITE: the configuration file is as the settings are");
         }
-        if let Some(origin) = origin {
-            engine.deliver(origin, |r| match &fault {
-                Some(fault) => r.fault(fault),
-                None => r.ok(),
-            });
+        match fault {
+            _ if silent => engine.deliver_drawn(origin, &mut Out::new()),
+            Some(fault) => engine.deliver(origin, |r| r.fault(&fault)),
+            None => engine.deliver(origin, |r| r.ok()),
         }
         true
     }));

@@ -281,11 +281,14 @@ impl Engine {
         let ns = made.iter().map(|m| m.ns).sum();
         self.ran(cut.row, cut.words.args(), ns, Some(failed.is_some()), origin.conn);
         if cut.manner.silent {
-            return self.deliver_raw_quietly(origin, &mut Out::new());
+            return self.deliver_drawn(origin, &mut Out::new());
         }
         let dialect = cut.manner.dialect;
         match (failed, cut.join) {
-            (Some(line), _) => self.deliver_raw(origin, |out| out.extend(&line)),
+            (Some(line), _) => {
+                self.metrics.error(&line[1..]);
+                self.deliver_raw(origin, |out| out.extend(&line));
+            }
             (None, Join::Ok) => self.deliver_as(origin, dialect, |r| r.ok()),
             (None, Join::Sum) => {
                 let sum = made.iter().map(|m| m.sum).sum();

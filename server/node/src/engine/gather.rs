@@ -199,6 +199,6 @@ impl Engine {
         if gather.silent {
             out.clear();
         }
-        self.deliver_raw_quietly(gather.origin, &mut out);
+        self.deliver_drawn(gather.origin, &mut out);
     }
 }

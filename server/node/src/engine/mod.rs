@@ -115,6 +115,8 @@ pub type Serve = fn(&mut Engine, u32, Verb, &'static Row, Args<'_>) -> Served;
 /// Bytes of work that may wait for one other shard before the sessions that add to it stop.
 const OUTBOX_BYTES_MAX: usize = 1 << 20;
 
+/// A reply of more bytes changes hands with its buffer, not by a copy.
+const LARGE_REPLY_BYTES: usize = 4096;
 /// Asks whose keys are fetched from memory together.
 const HINTS: usize = 16;
 /// An ask on so many keys of one shard runs in about 200 µs, and so many locks are made as fast.
@@ -611,31 +613,51 @@ impl Engine {
 
     /// The same in the dialect that the connection spoke when it asked.
     pub(crate) fn deliver_as(&mut self, origin: Origin, dialect: Dialect, draw: impl FnOnce(&mut dyn Reply)) {
-        self.deliver_raw(origin, |out| speak(dialect, out, draw));
+        let mut error = None;
+        self.deliver_raw(origin, |out| {
+            let start = out.bytes.len();
+            speak(dialect, out, draw);
+            if out.bytes.get(start) == Some(&b'-') {
+                error = Some(out.bytes[start + 1..].to_vec());
+            }
+        });
+        if let Some(line) = error {
+            self.metrics.error(&line);
+        }
     }
 
+    /// Delivers a reply that is drawn, and counted, already. Leaves `reply` empty.
+    pub(crate) fn deliver_drawn(&mut self, origin: Origin, reply: &mut Out) {
+        self.deliver_raw(origin, |out| {
+            if out.is_empty() && reply.bytes.len() > LARGE_REPLY_BYTES {
+                std::mem::swap(out, reply);
+            } else {
+                out.append(reply);
+            }
+        });
+    }
+
+    /// The one place where a reply that was waited for comes into its connection's order: drawn straight into the output
+    /// when it is next, kept until its turn otherwise. `draw` adds one reply at the end.
+    #[inline]
     pub(crate) fn deliver_raw(&mut self, origin: Origin, draw: impl FnOnce(&mut Out)) {
         let Some(conn) = self.conns.get_mut(origin.conn as usize).filter(|c| c.generation == origin.generation) else {
             return;
         };
+        // Its session goes on in this turn or, if it waits for this very reply, in one that begins at once.
+        self.active |= conn.stall.is_some();
         if conn.order.is_next(origin.seq) {
-            let start = conn.out.bytes.len();
-            draw(&mut conn.out);
-            let failed = conn.out.bytes.get(start) == Some(&b'-');
-            let line = if failed { conn.out.bytes[start + 1..].to_vec() } else { Vec::new() };
-            conn.order.next(&mut conn.out);
-            if failed {
-                self.metrics.error(&line);
+            if conn.out.bytes.capacity() == 0
+                && let Some(pooled) = self.scratch_pool.pop()
+            {
+                conn.out = Out { bytes: pooled.bytes, shared: std::mem::take(&mut conn.out.shared) };
             }
+            draw(&mut conn.out);
+            conn.order.next(&mut conn.out);
             self.mark_dirty(origin.conn);
         } else {
-            let mut scratch = std::mem::take(&mut self.scratch);
-            draw(&mut scratch);
-            conn.order.arrive(origin.seq, &mut scratch);
-            self.scratch = scratch;
-        }
-        if self.conns[origin.conn as usize].stall.is_some() {
-            self.active = true;
+            draw(&mut self.scratch);
+            conn.order.arrive(origin.seq, &mut self.scratch);
         }
     }
 

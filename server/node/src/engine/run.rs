@@ -116,7 +116,7 @@ impl Engine {
                 if manner.silent {
                     out.clear();
                 }
-                self.deliver_raw_quietly(origin, &mut out);
+                self.deliver_drawn(origin, &mut out);
             }
             out.clear();
             self.scratch = out;
@@ -158,19 +158,6 @@ impl Engine {
             self.tell_events();
             self.serve_ready();
         }
-    }
-
-    /// Delivers a reply that is drawn (and counted) already.
-    pub(super) fn deliver_raw_quietly(&mut self, origin: Origin, reply: &mut Out) {
-        let Some(conn) = self.conn_of(origin) else { return };
-        if conn.order.is_next(origin.seq) {
-            conn.out.append(reply);
-            conn.order.next(&mut conn.out);
-            self.mark_dirty(origin.conn);
-        } else {
-            conn.order.arrive(origin.seq, reply);
-        }
-        self.active = true;
     }
 
     /// Runs a handler on the store. What is left of it replies later: then nothing is drawn into `out`.

@@ -511,7 +511,7 @@ impl Engine {
                     self.send_commit(id, part.shard, Commit::Run(run.clone()));
                 }
                 if manner.silent {
-                    self.deliver_raw_quietly(origin, &mut base::Out::new());
+                    self.deliver_drawn(origin, &mut base::Out::new());
                 } else {
                     done(self, origin);
                 }
@@ -597,7 +597,7 @@ impl Engine {
         if decided.manner.silent {
             out.clear();
         }
-        self.deliver_raw_quietly(decided.origin, out);
+        self.deliver_drawn(decided.origin, out);
         let ns = self.lap_ns();
         self.ran(decided.row, decided.args.args(), ns, Some(failed), decided.origin.conn);
     }

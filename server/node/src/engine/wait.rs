@@ -316,7 +316,7 @@ impl Engine {
         if manner.silent {
             out.clear();
         }
-        self.deliver_raw_quietly(origin, &mut out);
+        self.deliver_drawn(origin, &mut out);
     }
 
     /// An attempt has replied: its connection waits no longer; what it has left may be the next one's.
@@ -394,7 +394,7 @@ impl Engine {
             speak(manner.dialect, &mut out, draw);
             self.note_error(&out, 0);
         }
-        self.deliver_raw_quietly(origin, &mut out);
+        self.deliver_drawn(origin, &mut out);
     }
 
     /// Ends waits whose time is over.

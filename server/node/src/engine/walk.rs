@@ -119,7 +119,7 @@ impl Engine {
     /// Sends a reply that is drawn (and counted) already to the connection that asked.
     pub(super) fn send_home(&mut self, home: ShardId, origin: Origin, drawn: &mut Out) {
         if home == self.me {
-            self.deliver_raw_quietly(origin, drawn);
+            self.deliver_drawn(origin, drawn);
         } else {
             self.outbox[home.index()].reply(origin, |out| out.append(drawn));
         }

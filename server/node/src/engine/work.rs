@@ -30,29 +30,11 @@ impl Engine {
             let Some(record) = reading.read_next() else { break };
             match record {
                 Record::Ask { origin, manner, row, tx, args } => self.run_far(from, origin, manner, row, tx, args),
-                Record::Reply { origin, bytes, shared, base } => {
-                    if let Some(conn) = self.conns.get_mut(origin.conn as usize)
-                        && conn.generation == origin.generation
-                    {
-                        let next = conn.order.is_next(origin.seq);
-                        let out = if next { &mut conn.out } else { &mut self.scratch };
-                        let start = out.bytes.len();
-                        if next
-                            && out.bytes.capacity() == 0
-                            && let Some(pooled) = self.scratch_pool.pop()
-                        {
-                            *out = pooled;
-                        }
-                        out.extend(bytes);
-                        out.shared.extend(shared.iter().map(|(at, value)| (at - base + start, value.clone())));
-                        if next {
-                            conn.order.next(&mut conn.out);
-                            self.mark_dirty(origin.conn);
-                        } else {
-                            conn.order.arrive(origin.seq, &mut self.scratch);
-                        }
-                    }
-                }
+                Record::Reply { origin, bytes, shared, base } => self.deliver_raw(origin, |out| {
+                    let start = out.bytes.len();
+                    out.extend(bytes);
+                    out.shared.extend(shared.iter().map(|(at, value)| (at - base + start, value.clone())));
+                }),
                 Record::Mail(mail) => self.open_mail(mail),
             }
         }
