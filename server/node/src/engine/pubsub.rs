@@ -256,7 +256,7 @@ impl Engine {
         if self.conns[index as usize].silent {
             out.clear();
         }
-        self.deliver_raw_quietly(origin, &mut out);
+        self.deliver_drawn(origin, &mut out);
     }
 
     /// What a connection of RESP2 that listens may not ask.

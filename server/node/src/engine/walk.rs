@@ -70,6 +70,7 @@ impl Engine {
         let client = Client { shard: walking.home.0, conn, generation };
         self.parts.insert(id, Part::Walking);
         self.lock(id, client, keys);
+        self.pump();
         if !self.locks.holds(id) {
             // It had to wait before, and others hold its keys by now, who begin when it ends: all at once, then.
             while !self.step_walk(&mut walking) {}
