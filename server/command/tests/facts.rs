@@ -85,7 +85,9 @@ fn the_table_tells_the_facts_of_a_genuine_server() {
             }
         }
     };
-    for row in commands() {
+    // What came with 7.4 and later, a server of 7.2 does not know.
+    let later = |row: &Row| ["7.4", "8.", "9."].iter().any(|version| row.docs.since.starts_with(version));
+    for row in commands().filter(|row| !later(row)) {
         check(row);
         row.subs.iter().for_each(&mut check);
     }
