@@ -29,6 +29,8 @@ pub enum Op {
     Send,
     /// Nobody waits for it.
     Aside,
+    /// The ring's own clock.
+    Tick,
 }
 
 /// Whose a completion is: a connection that was made anew on the same line must not be taken for the one before.
@@ -50,6 +52,7 @@ impl Tag {
             1 => Op::Connect,
             2 => Op::Receive,
             3 => Op::Send,
+            5 => Op::Tick,
             _ => Op::Aside,
         };
         Tag { op, line: word as u32, generation: (word >> 32) as u32 & 0xff_ffff }
@@ -79,6 +82,8 @@ impl Done {
 pub struct Ring {
     ring: IoUring,
     buffers: Buffers,
+    tick: Box<types::Timespec>,
+    ticking: bool,
 }
 
 /// Why a ring cannot be had, and the remedy.
@@ -123,7 +128,7 @@ impl Ring {
         // One descriptor look-up less at each enter; not vital.
         let _ = ring.submitter().register_ring_fd();
         let buffers = Buffers::new(&ring)?;
-        Ok(Ring { ring, buffers })
+        Ok(Ring { ring, buffers, tick: Box::default(), ticking: false })
     }
 
     fn push(&mut self, entry: squeue::Entry) {
@@ -163,6 +168,22 @@ impl Ring {
         }
     }
 
+    /// As `enter`, waiting, where the time is the same again and again: one timer runs on across many waits. A timer of each
+    /// wait's own is set and taken back by the kernel, which on a virtual machine costs as much as the wait itself.
+    pub fn enter_ticking(&mut self, period: Duration) {
+        if !self.ticking {
+            *self.tick = types::Timespec::from(period);
+            let at: *const types::Timespec = &*self.tick;
+            let tag = Tag { op: Op::Tick, line: 0, generation: 0 };
+            self.push(opcode::Timeout::new(at).build().user_data(tag.word()));
+            self.ticking = true;
+        }
+        if let Err(e) = self.ring.submit_and_wait(1) {
+            let usual = matches!(e.raw_os_error(), Some(libc::EBUSY | libc::EAGAIN | libc::EINTR));
+            assert!(usual, "io_uring_enter: {e}");
+        }
+    }
+
     /// Whether all that was pushed has been submitted.
     pub fn all_submitted(&mut self) -> bool {
         self.ring.submission().is_empty()
@@ -171,7 +192,12 @@ impl Ring {
     /// Appends what is done.
     pub fn collect(&mut self, into: &mut Vec<Done>) {
         for entry in self.ring.completion() {
-            into.push(Done { tag: Tag::read(entry.user_data()), result: entry.result(), flags: entry.flags() });
+            let tag = Tag::read(entry.user_data());
+            if tag.op == Op::Tick {
+                self.ticking = false;
+                continue;
+            }
+            into.push(Done { tag, result: entry.result(), flags: entry.flags() });
         }
     }
 

@@ -363,7 +363,11 @@ impl<'s, 'p> Worker<'s, 'p> {
                 break;
             }
             let wait = self.wait_ns();
-            self.ring.enter((wait > 0).then(|| Duration::from_nanos(wait)));
+            match wait {
+                0 => self.ring.enter(None),
+                LOOK_UP_NS => self.ring.enter_ticking(Duration::from_nanos(LOOK_UP_NS)),
+                wait => self.ring.enter(Some(Duration::from_nanos(wait))),
+            }
             self.desk.now_ns = self.now();
             self.publish();
             self.take_done()?;
