@@ -1,6 +1,8 @@
 //! Room: loadgen. Random numbers from a seed and what is drawn with them: keys, sizes, lifetimes, arrivals.
 //! Touches: nothing.
 
+use std::cmp::Ordering;
+
 /// Random numbers from a seed: SplitMix64 (Steele, Lea, Flood: "Fast splittable pseudorandom number generators", 2014).
 #[derive(Clone, Debug)]
 pub struct Chance(u64);
@@ -314,7 +316,9 @@ impl Spread {
             }
             Spread::List(list) => {
                 let sum: f64 = list.iter().map(|(_, w)| w).sum();
-                if list.iter().any(|(_, w)| !w.is_finite() || *w < 0.0) || !(sum > 0.0) {
+                if list.iter().any(|(_, w)| !w.is_finite() || *w < 0.0)
+                    || sum.partial_cmp(&0.0) != Some(Ordering::Greater)
+                {
                     return Some("a list's weights are not below 0, and one is above".into());
                 }
             }
@@ -435,7 +439,8 @@ mod tests {
     #[test]
     fn keys_are_chosen_as_their_distribution_says() {
         const N: u64 = 200;
-        let cases: Vec<(KeyChoice, Box<dyn Fn(usize) -> f64>)> = vec![
+        type Weight = Box<dyn Fn(usize) -> f64>;
+        let cases: Vec<(KeyChoice, Weight)> = vec![
             (KeyChoice::Uniform, Box::new(|_| 1.0)),
             (KeyChoice::Sequential, Box::new(|_| 1.0)),
             (KeyChoice::Zipf { theta: 0.5 }, Box::new(|r| (r as f64 + 1.0).powf(-0.5))),

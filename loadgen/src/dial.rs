@@ -108,10 +108,7 @@ pub fn socket(address: &Address, source: Option<IpAddr>) -> io::Result<RawFd> {
         // SAFETY: `raw` is a valid address of length `len` for the length of the call.
         if unsafe { libc::bind(fd, pointer, len) } < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
     };
-    made().map_err(|error| {
-        close(fd);
-        error
-    })?;
+    made().inspect_err(|_| close(fd))?;
     Ok(fd)
 }
 

@@ -460,21 +460,36 @@ impl Plan {
 // 1 M: 16 local addresses' ports, and what the kernel's default fs.nr_open allows one process.
 pub const CONNECTIONS_MOST: usize = 1_000_000;
 
-/// Appends `number` with leading zeros.
-pub fn push_digits(number: u64, digits: usize, out: &mut Vec<u8>) {
-    let start = out.len();
-    out.resize(start + digits, b'0');
-    write_digits(number, &mut out[start..]);
-}
-
-#[inline]
-fn write_digits(mut number: u64, into: &mut [u8]) {
-    let mut at = into.len();
-    while number > 0 && at > 0 {
-        at -= 1;
-        into[at] = b'0' + (number % 10) as u8;
-        number /= 10;
+const PAIRS: &[u8; 200] = &{
+    let mut pairs = [0; 200];
+    let mut at = 0;
+    while at < 100 {
+        pairs[2 * at] = b'0' + (at / 10) as u8;
+        pairs[2 * at + 1] = b'0' + (at % 10) as u8;
+        at += 1;
     }
+    pairs
+};
+
+/// Appends `number` with leading zeros.
+#[inline]
+pub fn push_digits(mut number: u64, digits: usize, out: &mut Vec<u8>) {
+    // 32: more than any 64-bit number has. Two digits a division: this is done once an ask.
+    let mut text = [b'0'; 32];
+    let mut at = text.len();
+    while number >= 10 {
+        at -= 2;
+        let pair = (number % 100) as usize * 2;
+        text[at..at + 2].copy_from_slice(&PAIRS[pair..pair + 2]);
+        number /= 100;
+    }
+    if number > 0 {
+        text[at - 1] = b'0' + number as u8;
+    }
+    if let Some(more) = digits.checked_sub(text.len()) {
+        out.resize(out.len() + more, b'0');
+    }
+    out.extend_from_slice(&text[text.len().saturating_sub(digits)..]);
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -541,7 +556,8 @@ pub mod tests {
 
     #[test]
     fn plans_that_cannot_be_run_say_why() {
-        let cases: Vec<(&str, Box<dyn Fn(&mut Plan)>)> = vec![
+        type Change = Box<dyn Fn(&mut Plan)>;
+        let cases: Vec<(&str, Change)> = vec![
             ("no target", Box::new(|p| p.targets.clear())),
             ("at least 1", Box::new(|p| p.threads = 0)),
             ("digits", Box::new(|p| (p.keys, p.key_digits) = (1001, 3))),

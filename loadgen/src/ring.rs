@@ -2,10 +2,12 @@
 //! Touches: the kernel.
 //!
 //! `SINGLE_ISSUER | DEFER_TASKRUN`: completions are worked off only when the thread enters. Receives are multishot into a
-//! ring of provided buffers that all connections share, so that an idle connection holds no memory. A send is first tried
+//! ring of provided buffers that all connections share, so that an idle connection holds no memory. Sockets are registered
+//! with the ring and their descriptors closed: the kernel looks up no descriptor at each operation, and the limit of open files
+//! is none of the number of connections, but only of those of one ring. A send is first tried
 //! with `MSG_DONTWAIT` and without a completion on success: most are done when they are submitted, and say nothing.
 
-use io_uring::types::{self, BufRingEntry, Fd};
+use io_uring::types::{self, BufRingEntry, Fixed};
 use io_uring::{IoUring, Probe, cqueue, opcode, squeue};
 use std::io;
 use std::os::fd::RawFd;
@@ -110,8 +112,8 @@ pub fn explain(error: &io::Error) -> String {
 }
 
 impl Ring {
-    /// Must be called on the thread that will use the ring.
-    pub fn new() -> io::Result<Ring> {
+    /// For so many sockets at once. Must be called on the thread that will use the ring.
+    pub fn new(sockets: u32) -> io::Result<Ring> {
         let ring = IoUring::builder()
             .setup_single_issuer()
             .setup_defer_taskrun()
@@ -127,6 +129,8 @@ impl Ring {
         }
         // One descriptor look-up less at each enter; not vital.
         let _ = ring.submitter().register_ring_fd();
+        // EMFILE: more than the limit of open files.
+        ring.submitter().register_files_sparse(sockets.max(1))?;
         let buffers = Buffers::new(&ring)?;
         Ok(Ring { ring, buffers, tick: Box::default(), ticking: false })
     }
@@ -201,17 +205,22 @@ impl Ring {
         }
     }
 
-    /// Connects.
+    /// Takes a socket into a place, in which there is none; the descriptor can be closed then.
+    pub fn put(&mut self, place: u32, fd: RawFd) -> io::Result<()> {
+        self.ring.submitter().register_files_update(place, &[fd]).map(|_| ())
+    }
+
+    /// Connects the socket in a place.
     ///
     /// # Safety
     /// `address` stays where it is until the completion has been collected.
-    pub unsafe fn connect(&mut self, fd: RawFd, address: *const libc::sockaddr, len: libc::socklen_t, tag: Tag) {
-        self.push(opcode::Connect::new(Fd(fd), address, len).build().user_data(tag.word()));
+    pub unsafe fn connect(&mut self, place: u32, address: *const libc::sockaddr, len: libc::socklen_t, tag: Tag) {
+        self.push(opcode::Connect::new(Fixed(place), address, len).build().user_data(tag.word()));
     }
 
     /// Receives until the connection's end, a `cancel`, or a want of buffers.
-    pub fn receive(&mut self, fd: RawFd, tag: Tag) {
-        self.push(opcode::RecvMulti::new(Fd(fd), GROUP).build().user_data(tag.word()));
+    pub fn receive(&mut self, place: u32, tag: Tag) {
+        self.push(opcode::RecvMulti::new(Fixed(place), GROUP).build().user_data(tag.word()));
     }
 
     /// Sends `bytes`. Quick: takes what the kernel takes at once, and makes a completion only when that is not all.
@@ -219,22 +228,23 @@ impl Ring {
     /// # Safety
     /// The bytes stay as and where they are until the send is done: a quick one without a completion when it has been
     /// submitted.
-    pub unsafe fn send(&mut self, fd: RawFd, bytes: &[u8], tag: Tag, quick: bool) {
+    pub unsafe fn send(&mut self, place: u32, bytes: &[u8], tag: Tag, quick: bool) {
         let mut flags = libc::MSG_NOSIGNAL | libc::MSG_WAITALL;
         let mut about = squeue::Flags::empty();
         if quick {
             flags |= libc::MSG_DONTWAIT;
             about = squeue::Flags::SKIP_SUCCESS;
         }
-        let entry = opcode::Send::new(Fd(fd), bytes.as_ptr(), bytes.len() as u32).flags(flags).build();
+        let entry = opcode::Send::new(Fixed(place), bytes.as_ptr(), bytes.len() as u32).flags(flags).build();
         self.push(entry.user_data(tag.word()).flags(about));
     }
 
-    /// Ends what is under way by `tag`, and then closes `fd`.
-    pub fn cancel_and_close(&mut self, tag: Tag, fd: RawFd) {
+    /// Ends the connection in a place: the other side is told at once, a `Receive` of `tag` ends, and the place is free.
+    pub fn end(&mut self, place: u32, tag: Tag) {
         let aside = Tag { op: Op::Aside, ..tag }.word();
+        self.push(opcode::Shutdown::new(Fixed(place), libc::SHUT_RDWR).build().user_data(aside));
         self.push(opcode::AsyncCancel::new(tag.word()).build().user_data(aside));
-        self.push(opcode::Close::new(Fd(fd)).build().user_data(aside));
+        self.push(opcode::Close::new(Fixed(place)).build().user_data(aside));
     }
 
     /// The buffer of a `Receive` completion; hand it back with `give_back`.

@@ -92,7 +92,7 @@ struct File {
 enum Text {
     Whole(u64),
     Real(f64),
-    Text(String),
+    Quoted(String),
 }
 
 impl Text {
@@ -100,7 +100,7 @@ impl Text {
         match self {
             Text::Whole(n) => n.to_string(),
             Text::Real(n) => n.to_string(),
-            Text::Text(text) => text.clone(),
+            Text::Quoted(text) => text.clone(),
         }
     }
 }

@@ -14,7 +14,6 @@ use crate::schedule::Schedule;
 use crate::session::{Desk, Pending, Redirect, Session, Trouble};
 use crate::tally::Tally;
 use std::collections::VecDeque;
-use std::os::fd::RawFd;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
@@ -34,7 +33,6 @@ const SENDS_A_TURN: usize = 8;
 const REFRESH_NS: u64 = 1_000_000_000;
 
 struct Line<'p> {
-    fd: RawFd,
     generation: u32,
     node: usize,
     session: Session<'p>,
@@ -115,7 +113,16 @@ impl<'s, 'p> Worker<'s, 'p> {
     fn new(shared: &'s Shared<'p>, index: usize, threads: usize) -> Result<Worker<'s, 'p>, Failure> {
         let plan = shared.plan;
         let book = &shared.book;
-        let ring = Ring::new().map_err(|e| Failure::World(ring::explain(&e)))?;
+        let own = plan.connections.saturating_sub(index).div_ceil(threads);
+        // As many more for nodes that a cluster tells of later.
+        let sockets = if shared.slots.is_some() { own * 2 + 64 } else { own };
+        let ring = Ring::new(sockets as u32).map_err(|e| match e.raw_os_error() {
+            Some(libc::EMFILE) => Failure::World(format!(
+                "{own} connections of one thread are more than the limit of open files: give torc-load more --threads, or raise the \
+                 limit (ulimit -n; LimitNOFILE= of a systemd unit, --ulimit nofile= of a container)"
+            )),
+            _ => Failure::World(ring::explain(&e)),
+        })?;
         let measuring = book.phase == Phase::Measure;
         let budget = plan.requests.filter(|_| measuring).map(|all| {
             let threads = threads as u64;
@@ -193,7 +200,6 @@ impl<'s, 'p> Worker<'s, 'p> {
         let dialect = self.shared.plan.target_of(id).dialect;
         self.nodes[node].lines.push(index);
         self.lines.push(Line {
-            fd: -1,
             generation: 0,
             node,
             session: Session::new(&self.shared.book, id, dialect),
@@ -264,14 +270,16 @@ impl<'s, 'p> Worker<'s, 'p> {
             let source = dial::source_of(&self.shared.plan.sources, &node.address, line.session.id());
             let fd = dial::socket(&node.address, source).map_err(|e| self.refused(index, &e))?;
             let (pointer, len) = node.raw.pointer();
+            let put = self.ring.put(index, fd);
+            dial::close(fd);
+            put.map_err(|e| self.refused(index, &e))?;
             let line = &mut self.lines[index as usize];
-            line.fd = fd;
             line.generation = line.generation.wrapping_add(1) & 0xff_ffff;
             let tag = Tag { op: Op::Connect, line: index, generation: line.generation };
             // The first connections are made before the clock of the run starts: 0 says so.
             line.begun_ns = if self.measured_from.is_some() { self.clock.elapsed().as_nanos() as u64 } else { 0 };
             // SAFETY: a node's address is boxed and nodes are never taken away.
-            unsafe { self.ring.connect(fd, pointer, len, tag) };
+            unsafe { self.ring.connect(index, pointer, len, tag) };
             self.connecting += 1;
         }
         Ok(())
@@ -303,7 +311,7 @@ impl<'s, 'p> Worker<'s, 'p> {
         let line = &mut self.lines[index as usize];
         line.connected = true;
         let tag = Tag { op: Op::Receive, line: index, generation: line.generation };
-        self.ring.receive(line.fd, tag);
+        self.ring.receive(index, tag);
         line.session.begin(target, line.begun_ns, &mut self.desk);
         self.soil(index);
         self.look_ready(index);
@@ -328,10 +336,10 @@ impl<'s, 'p> Worker<'s, 'p> {
     fn make_anew(&mut self, index: u32) {
         let line = &mut self.lines[index as usize];
         let tag = Tag { op: Op::Receive, line: index, generation: line.generation };
-        self.ring.cancel_and_close(tag, line.fd);
+        self.ring.end(index, tag);
         // Late completions of the old connection are told apart by their generation.
         line.generation = line.generation.wrapping_add(1) & 0xff_ffff;
-        (line.connected, line.ready, line.fd) = (false, false, -1);
+        (line.connected, line.ready) = (false, false);
         self.desk.tally.reconnects += 1;
         self.to_connect.push_back(index);
     }
@@ -406,11 +414,12 @@ impl<'s, 'p> Worker<'s, 'p> {
                 std::mem::replace(&mut self.desk.tally, Tally::new(0, 0))
             },
         };
-        for line in &mut self.lines {
-            if line.fd >= 0 {
-                dial::close(std::mem::replace(&mut line.fd, -1));
-            }
+        // The ring's own end would close them too, but some time later.
+        for (index, line) in self.lines.iter().enumerate().filter(|(_, l)| l.connected) {
+            let index = index as u32;
+            self.ring.end(index, Tag { op: Op::Receive, line: index, generation: line.generation });
         }
+        self.ring.enter(None);
         end
     }
 
@@ -703,7 +712,7 @@ impl<'s, 'p> Worker<'s, 'p> {
             (line.sent, line.quick) = (0, true);
             let tag = Tag { op: Op::Send, line: index, generation: line.generation };
             // SAFETY: `flying` is touched again only once the send is known to be done.
-            unsafe { self.ring.send(line.fd, &line.flying, tag, true) };
+            unsafe { self.ring.send(index, &line.flying, tag, true) };
             self.quick.push(index);
         }
         self.dirty = dirty;
@@ -764,7 +773,7 @@ impl<'s, 'p> Worker<'s, 'p> {
         }
         let tag = Tag { op: Op::Send, line: index, generation: line.generation };
         // SAFETY: `flying` is touched again only once the send is known to be done.
-        unsafe { self.ring.send(line.fd, &line.flying[line.sent..], tag, false) };
+        unsafe { self.ring.send(index, &line.flying[line.sent..], tag, false) };
         Ok(())
     }
 
@@ -790,7 +799,6 @@ impl<'s, 'p> Worker<'s, 'p> {
             return Ok(());
         }
         let index = done.tag.line;
-        let fd = self.lines[index as usize].fd;
         match done.result {
             0 => return Err(self.lost(index, "end of stream")),
             e if e == -libc::ENOBUFS => {}
@@ -811,7 +819,7 @@ impl<'s, 'p> Worker<'s, 'p> {
             self.after(index, answered)?;
         }
         if !done.more() && self.is_current(done) {
-            self.ring.receive(fd, done.tag);
+            self.ring.receive(index, done.tag);
         }
         Ok(())
     }
