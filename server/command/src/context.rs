@@ -34,9 +34,7 @@ impl Ctx<'_> {
     /// The same of another database.
     #[inline]
     pub fn notify_in(&mut self, db: DbId, class: u32, event: &'static str, key: &[u8]) {
-        if self.events.wanted & class != 0 {
-            self.events.happened.push(Event { db, class, event, key: key.into() });
-        }
+        self.events.add(db, class, event, key);
     }
 
     /// Says that `key` of the selected database may have something for those who wait for a value of `kind`.
@@ -107,6 +105,14 @@ pub struct Events {
 }
 
 impl Events {
+    /// Something happened to `key`, if somebody listens to such things.
+    #[inline]
+    pub fn add(&mut self, db: DbId, class: u32, event: &'static str, key: &[u8]) {
+        if self.wanted & class != 0 {
+            self.happened.push(Event { db, class, event, key: key.into() });
+        }
+    }
+
     #[inline]
     pub fn is_empty(&self) -> bool {
         self.happened.is_empty() && self.ready.is_empty()

@@ -217,6 +217,10 @@ fn run() -> Result<(), String> {
     if let Some(objection) = host.io_uring_objection() {
         return Err(objection);
     }
+    // Here, where a refusal can be explained: glommio would end the process.
+    if let Err(refusal) = Ring::new() {
+        return Err(explain(&refusal));
+    }
     let cores = host.assign_cores(settings.shards, &settings.cpus, settings.force_shards)?;
     let clients = host::make_room_for_clients(settings.maxclients, DESCRIPTORS_RESERVED + 16 * cores.len() as u32)?;
     settings.maxclients = clients.max;

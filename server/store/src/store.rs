@@ -49,6 +49,8 @@ pub struct Store {
     /// Of hashes whose fields have deadlines (`fields.rs`).
     pub(crate) fields: Wheel,
     pub(crate) faded: Vec<Faded>,
+    /// Keys that somebody looked up after their deadline, for whoever wants to know.
+    lapsed: Vec<(DbId, Box<[u8]>)>,
     pub(crate) notes_faded: bool,
     pub(crate) tuning: Tuning,
     pub(crate) counters: Counters,
@@ -83,6 +85,7 @@ impl Store {
             wheel: Wheel::new(),
             fields: Wheel::new(),
             faded: Vec::new(),
+            lapsed: Vec::new(),
             notes_faded: false,
             tuning: Tuning {
                 policy: Policy::NoEviction,
@@ -221,8 +224,7 @@ impl Store {
             if self.is_pinned(number, self.ground.keyed.hash(raw.key())) {
                 continue;
             }
-            self.discard(number, spot);
-            self.counters.expired += 1;
+            self.lapse(number, spot);
         }
         None
     }
@@ -489,8 +491,7 @@ impl Store {
         let entries = &self.places[table as usize].table;
         let spot = entries.find(hash, key)?;
         if entries.entry(spot).deadline().is_some_and(|deadline| deadline <= now_ms) && !self.is_pinned(table, hash) {
-            self.discard(table, spot);
-            self.counters.expired += 1;
+            self.lapse(table, spot);
             return None;
         }
         if fields::timer_of(entries.entry(spot)).is_some_and(|(when, _)| when <= now_ms) {
@@ -504,6 +505,30 @@ impl Store {
         let mut raw = self.places[table as usize].table.entry_mut(spot);
         let age = age::touched(&self.tuning, raw.as_ref().age(), now_ms, &mut self.rng);
         raw.set_age(age, true);
+    }
+
+    /// Somebody has met an entry whose deadline has come.
+    #[cold]
+    fn lapse(&mut self, table: u16, spot: Spot) {
+        let Place { table: entries, db } = &self.places[table as usize];
+        if self.notes_faded
+            && let Some(db) = *db
+        {
+            self.lapsed.push((db, entries.entry(spot).key().into()));
+        }
+        self.discard(table, spot);
+        self.counters.expired += 1;
+    }
+
+    /// Whether `take_lapsed` or `take_faded` has something to tell.
+    #[inline]
+    pub fn has_departed(&self) -> bool {
+        !self.lapsed.is_empty() || !self.faded.is_empty()
+    }
+
+    /// Keys that were met after their deadline and are gone, since the last call; told of while `note_faded` says so.
+    pub fn take_lapsed(&mut self) -> Vec<(DbId, Box<[u8]>)> {
+        std::mem::take(&mut self.lapsed)
     }
 
     /// Removes and frees an entry; the bytes that it had.

@@ -302,6 +302,7 @@ impl Engine {
         }
         self.store.tune(self.live.tuning);
         self.events.wanted = self.live.notify;
+        self.store.note_faded(self.live.notify != 0);
     }
 
     /// No session of any shard goes on before `until_us` (`up_us`).

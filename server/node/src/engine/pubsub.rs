@@ -8,9 +8,10 @@ use super::{Engine, Mail, speak};
 use crate::ask::Dialect;
 use base::{DbId, Fault, Out, Reply, ShardId};
 use bytes::Bytes;
-use command::context::{Class, Event};
+use command::context::{Class, Event, Events};
 use command::row::{Row, Run, Verb};
 use std::collections::HashMap;
+use store::Faded;
 use std::sync::Arc;
 
 /// What a name is.
@@ -369,6 +370,18 @@ impl Engine {
 
     /// Tells listeners what commands have told of keys.
     pub(super) fn tell_events(&mut self) {
+        // What a command has found to be gone was gone before it did anything.
+        let mut before = Events { wanted: self.events.wanted, ..Events::default() };
+        for (db, key) in self.store.take_lapsed() {
+            before.add(db, Class::EXPIRED, "expired", &key);
+        }
+        for Faded { db, key, gone } in self.store.take_faded() {
+            before.add(db, Class::HASH, "hexpired", &key);
+            if gone {
+                before.add(db, Class::GENERIC, "del", &key);
+            }
+        }
+        before.happened.iter().for_each(|event| self.tell_event(event));
         for event in std::mem::take(&mut self.events.happened) {
             self.tell_event(&event);
         }

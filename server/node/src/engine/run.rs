@@ -6,7 +6,7 @@ use crate::ask::{Manner, Origin};
 use crate::metrics::{Metrics, Slow};
 use crate::shard::locks::{Client, TxId};
 use base::{Args, ArgsBuf, DbId, Fault, Out, ShardId};
-use command::context::Ctx;
+use command::context::{Class, Ctx};
 use command::row::{Blocking, Flag, Job, Row, Run};
 use command::table;
 use command::together::run_here;
@@ -154,7 +154,7 @@ impl Engine {
     /// What a command has told of keys goes to whoever listens or waits, before any other command runs.
     #[inline]
     pub(super) fn after_write(&mut self) {
-        if !self.events.is_empty() {
+        if !self.events.is_empty() || self.store.has_departed() {
             self.tell_events();
             self.serve_ready();
         }
@@ -322,7 +322,8 @@ impl Engine {
 
     /// Evicts one entry; bytes freed.
     pub(super) fn evict_one(&mut self) -> Option<usize> {
-        let freed = self.store.evict_one(self.now.ms(), |_, _| {});
+        let Engine { store, events, now, .. } = self;
+        let freed = store.evict_one(now.ms(), |db, key| events.add(db, Class::EVICTED, "evicted", key));
         self.process.set_spare(self.me, self.store.spare_bytes());
         freed
     }

@@ -3,6 +3,7 @@
 use super::{Chore, Engine, HINTS, Mail};
 use crate::batch::{Batch, Record};
 use crate::session::Stall;
+use command::context::Class;
 use base::ShardId;
 
 /// Entries that may expire, be evicted or be buried in one turn: about 50 µs each.
@@ -66,7 +67,9 @@ impl Engine {
         self.work_chores();
         self.end_overdue_waits();
         if self.deadlines_run() && self.store.next_deadline().is_some_and(|due| due <= self.now.ms()) {
-            self.active |= self.store.expire(self.now.ms(), EXPIRED_A_TURN, |_, _| {});
+            let Engine { store, events, now, .. } = self;
+            let more = store.expire(now.ms(), EXPIRED_A_TURN, |db, key| events.add(db, Class::EXPIRED, "expired", key));
+            self.active |= more;
         }
         if self.store.bury(BURIED_A_TURN) {
             self.active = true;
@@ -83,6 +86,7 @@ impl Engine {
             self.cron_next_us = self.now.up_us + CRON_US;
             self.cron();
         }
+        self.after_write();
         self.go_on();
         self.pump();
     }
