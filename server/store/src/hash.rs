@@ -313,9 +313,7 @@ impl<'a> Fields<'a> {
     #[inline]
     pub fn get(self, field: &[u8]) -> Option<Text<'a>> {
         match self {
-            Fields::Packed(packed) => {
-                packed.find(&Needle::new(field)).ok().map(|place| packed.text(place.value))
-            }
+            Fields::Packed(packed) => packed.find(&Needle::new(field)).ok().map(|place| packed.text(place.value)),
             Fields::Object(hash, ground, now_ms) => hash.get(ground, field, now_ms).map(Text::value),
         }
     }
@@ -364,12 +362,7 @@ impl<'a> Fields<'a> {
 
     /// Visits fields with values and deadlines from `cursor` on (0 starts), about `count`. The next cursor, 0 at the end. Fields
     /// that stay are visited once, as `Store::scan` does.
-    pub fn scan(
-        self,
-        cursor: u64,
-        count: usize,
-        mut visit: impl FnMut(Text<'_>, Text<'_>, Option<u64>),
-    ) -> u64 {
+    pub fn scan(self, cursor: u64, count: usize, mut visit: impl FnMut(Text<'_>, Text<'_>, Option<u64>)) -> u64 {
         match self {
             Fields::Packed(packed) => {
                 for place in packed.places() {
@@ -406,9 +399,9 @@ impl<'a> Fields<'a> {
                     visit(packed.text(at), packed.text(value));
                 }
             }
-            Fields::Object(hash, _, now_ms) => {
+            Fields::Object(hash, ground, now_ms) => {
                 for _ in 0..count {
-                    let mut draw = || hash.members.random(rng.draw()).expect("callers have seen that it is not empty");
+                    let mut draw = || hash.members.draw(ground, rng).expect("callers have seen that it is not empty");
                     let mut member = hash.members.at(draw());
                     for _ in 0..DRAWS_OF_DUE {
                         if member.deadline().is_none_or(|deadline| deadline > now_ms) {

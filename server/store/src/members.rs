@@ -6,6 +6,7 @@
 
 use crate::entry::{Content, Facts, Owned, Ref};
 use crate::object::Held;
+use crate::rng::Rng;
 use crate::table::{Ground, Spot, Table};
 use crate::{Deadline, Kind};
 use bytes::Bytes;
@@ -158,6 +159,11 @@ impl Members {
     /// Some member, for a random `hash`. None if there is none.
     pub fn random(&self, hash: u64) -> Option<Spot> {
         self.table.near(hash)
+    }
+
+    /// Some member, each as likely as any other. None if there is none.
+    pub fn draw(&self, ground: &Ground, rng: &mut Rng) -> Option<Spot> {
+        self.table.draw(ground, rng)
     }
 
     /// Visits members from `cursor` on, as `Store::scan` does. The next cursor, 0 at the end.

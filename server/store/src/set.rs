@@ -260,9 +260,9 @@ impl<'a> Elements<'a> {
             Elements::Ints(ints) => {
                 (0..count).for_each(|_| visit(Text::Number(ints.get(rng.below(ints.len() as u64) as usize))));
             }
-            Elements::Object(set, _) => {
+            Elements::Object(set, ground) => {
                 for _ in 0..count {
-                    let spot = set.members.random(rng.draw()).expect("callers have seen that it is not empty");
+                    let spot = set.members.draw(ground, rng).expect("callers have seen that it is not empty");
                     visit(Text::Bytes(set.members.at(spot).name()));
                 }
             }

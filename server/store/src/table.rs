@@ -10,6 +10,7 @@
 
 use crate::entry::{Mut, Owned, Ref};
 use crate::heap::Heap;
+use crate::rng::Rng;
 use crate::segment::{Segment, Size, Slot, Word, length_max};
 use foldhash::SharedSeed;
 use foldhash::quality::FoldHasher;
@@ -434,6 +435,51 @@ impl Table {
             index = self.index(self.start(index));
             at = 0;
         }
+    }
+
+    /// A random entry, each as likely as any other: for commands that promise it. None if the table is empty.
+    ///
+    /// Few segments are weighed by their lengths. Of many, places are drawn from as many for each part of the hash space,
+    /// more than any segment has: a place that is not there, or is empty, means another draw.
+    pub fn draw(&self, ground: &Ground, rng: &mut Rng) -> Option<Spot> {
+        // Reading so many lengths costs as much as some draws that fail.
+        const WEIGHED_WORDS: usize = 16;
+        // Less than a tenth of the places may be entries where much was removed: 200 draws fail once in a billion times.
+        const DRAWS: usize = 200;
+        if self.len == 0 {
+            return None;
+        }
+        let spot = |index: usize, at: usize| Some(Spot { index: index as u32, at: at as u32 });
+        if self.words.len() <= WEIGHED_WORDS {
+            let (mut left, mut index) = (rng.below(self.len as u64) as usize, 0);
+            let segment = loop {
+                let segment = self.segment(index);
+                if left < segment.len() {
+                    break segment;
+                }
+                left -= segment.len();
+                index += 1 << (self.depth - segment.depth());
+            };
+            for _ in 0..DRAWS {
+                let at = rng.below(segment.size().slots as u64) as usize;
+                if segment.slot(at).is_some() {
+                    return spot(index, at);
+                }
+            }
+        } else {
+            // The longest segment has 1.41 times the length, and is more than 80 % full.
+            let places = ground.segment_length * 7 / 4 + 16;
+            for _ in 0..DRAWS {
+                let index = self.index(rng.draw());
+                let segment = self.segment(index);
+                let slots = segment.size().slots;
+                let at = rng.below((places << (self.depth - segment.depth())).max(slots) as u64) as usize;
+                if at < slots && segment.slot(at).is_some() {
+                    return spot(index, at);
+                }
+            }
+        }
+        self.near(rng.draw())
     }
 
     /// Asks the CPU for the entry at `spot`.

@@ -225,7 +225,8 @@ impl<'a> SetCell<'a> {
             }
             Form::Object => {
                 let (member, empty) = self.change(|set, ground| {
-                    let spot = set.members.random(draw).expect("a set that is there is not empty");
+                    let mut rng = crate::Rng::new(draw);
+                    let spot = set.members.draw(ground, &mut rng).expect("a set that is there is not empty");
                     let member = set.members.at(spot).name().to_vec();
                     set.members.remove(ground, spot);
                     (member, set.is_empty())
