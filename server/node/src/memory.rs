@@ -8,7 +8,12 @@ use std::alloc::{GlobalAlloc, Layout};
 use std::cell::Cell;
 use std::sync::atomic::{AtomicIsize, AtomicUsize, Ordering};
 
-/// mimalloc, counted by usable size: what `maxmemory` means. Measured against jemalloc in benches/record.
+/// mimalloc, counted by usable size: what `maxmemory` means.
+///
+/// Beside jemalloc (tikv-jemallocator 0.6 behind the same counting), one shard on its core, medians of seven interleaved
+/// rounds of 100-byte values: jemalloc serves 0.94 as many asks per CPU second one by one, 0.93 as many 16 at a time, 0.95 as
+/// many with values of 20,000 bytes and as many writes as reads. With 2 M keys of 32-byte values, which lie in the store's own
+/// chunks, it holds 153 MB resident, mimalloc 159.
 pub struct Counting(pub mimalloc::MiMalloc);
 
 /// Threads beyond this share lines.
