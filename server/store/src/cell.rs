@@ -186,7 +186,9 @@ impl Cell<'_> {
     }
 
     fn write_as(&mut self, kind: Kind, form: u8, content: Content<'_>, put: Put) {
-        self.bury_object();
+        if self.entry().is_some_and(|entry| !entry.is_string()) {
+            self.bury_object();
+        }
         let Cell { ref mut store, table, hash, key, spot, now_ms } = *self;
         let old = spot.map(|spot| store.places[table as usize].table.entry(spot));
         let old_deadline = old.and_then(|raw| raw.deadline().zip(raw.node()));

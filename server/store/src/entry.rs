@@ -38,6 +38,7 @@ const LONG_KEY: u64 = 1 << 38;
 const FETCHED: u64 = 1 << 39;
 const KEY_LEN_SHIFT: u32 = 40;
 const VALUE_LEN_SHIFT: u32 = 48;
+const KIND_MASK: u64 = 0xf << AGE_BITS;
 /// The bits that decide where things lie.
 const OPTIONS: u64 = DEADLINE | VERSION | FLAGS | SHARED | LONG_KEY;
 /// `Bytes`, then its capacity as a u64.
@@ -350,6 +351,12 @@ impl<'a> Ref<'a> {
         self.object_at().map(|object| unsafe { object.as_ref() })
     }
 
+    /// A string without deadline, version or flags, its value in the entry: what most entries are, seen at one look.
+    #[inline]
+    pub fn is_simple(self) -> bool {
+        self.header().0 & (OPTIONS | KIND_MASK) == 0
+    }
+
     /// Whether it is a hash whose fields may have deadlines: of form 1, or an object.
     #[inline]
     pub fn may_have_timed_fields(self) -> bool {
@@ -371,7 +378,10 @@ impl<'a> Ref<'a> {
     /// Bytes that a value kept apart takes.
     #[inline]
     pub fn apart_bytes(self) -> usize {
-        if self.header().has(SHARED) {
+        let h = self.header();
+        if h.0 & (SHARED | KIND_MASK) == 0 {
+            0
+        } else if h.has(SHARED) {
             self.part::<u64>(8 + size_of::<Bytes>()) as usize + SHARED_EXTRA_BYTES
         } else {
             self.object().map_or(0, Object::apart_bytes)

@@ -490,6 +490,9 @@ impl Store {
     fn lookup(&mut self, table: u16, hash: u64, key: &[u8], now_ms: u64) -> Option<Spot> {
         let entries = &self.places[table as usize].table;
         let spot = entries.find(hash, key)?;
+        if entries.entry(spot).is_simple() {
+            return Some(spot);
+        }
         if entries.entry(spot).deadline().is_some_and(|deadline| deadline <= now_ms) && !self.is_pinned(table, hash) {
             self.lapse(table, spot);
             return None;
