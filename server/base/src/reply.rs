@@ -38,6 +38,10 @@ pub trait Reply {
     /// The head of `n` replies that follow, out of band in RESP3.
     fn push(&mut self, n: usize);
     fn double(&mut self, x: f64);
+    /// A double that is shown in digits of its own.
+    fn double_as(&mut self, text: &str) {
+        self.bulk(text.as_bytes());
+    }
     fn boolean(&mut self, yes: bool);
     /// Decimal digits.
     fn big_number(&mut self, digits: &str);

@@ -111,8 +111,8 @@ pub fn rows() -> impl Iterator<Item = &'static Row> {
 }
 
 /// A verb's bytes in two words: overlapping loads from both ends, so that no copy of its length is made. Together with
-/// the length they are the verb. Bit 0x20 makes letters lower case, and since the table's verbs are of letters only,
-/// nothing else becomes equal to one.
+/// the length they are the verb. Bit 0x20 makes letters lower case, and since nearly all of the table's verbs are of up to 16
+/// letters only, nothing else becomes equal to one; the others are compared once more (`Place::plain`).
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Packed(u64, u64);
 
@@ -141,20 +141,33 @@ const PLACES: usize = 1024;
 struct Place {
     verb: Packed,
     row: Option<&'static Row>,
+    /// The verb has up to `VERB_BYTES_MAX` letters and nothing else: it is known by `verb` and its length.
+    plain: bool,
+}
+
+const fn is_plain(name: &[u8]) -> bool {
+    let mut i = 0;
+    while i < name.len() {
+        if !name[i].is_ascii_lowercase() {
+            return false;
+        }
+        i += 1;
+    }
+    name.len() <= VERB_BYTES_MAX
 }
 
 static INDEX: [Place; PLACES] = {
-    let mut index = [Place { verb: Packed(0, 0), row: None }; PLACES];
+    let mut index = [Place { verb: Packed(0, 0), row: None, plain: true }; PLACES];
     let mut i = 0;
     while i < COMMANDS {
         let name = COMMAND_ROWS[i].name.as_bytes();
-        assert!(name.len() <= VERB_BYTES_MAX && COMMANDS < PLACES / 2);
+        assert!(COMMANDS < PLACES / 2);
         let verb = pack(name);
         let mut at = place(verb, name.len());
         while index[at].row.is_some() {
             at = (at + 1) % PLACES;
         }
-        index[at] = Place { verb, row: Some(COMMAND_ROWS[i]) };
+        index[at] = Place { verb, row: Some(COMMAND_ROWS[i]), plain: is_plain(name) };
         i += 1;
     }
     index
@@ -173,7 +186,10 @@ pub fn find(verb: &[u8]) -> Option<&'static Row> {
     let mut at = place(packed, verb.len());
     loop {
         let row = INDEX[at].row?;
-        if INDEX[at].verb == packed && row.name.len() == verb.len() {
+        if INDEX[at].verb == packed
+            && row.name.len() == verb.len()
+            && (INDEX[at].plain || row.name.as_bytes().eq_ignore_ascii_case(verb))
+        {
             return Some(row);
         }
         at = (at + 1) % PLACES;
@@ -351,7 +367,8 @@ impl Row {
             Keys::Specs(specs) | Keys::Sought(specs, _) => {
                 let plain = || specs.iter().filter(|s| s.keyword.is_empty() && !s.counted);
                 let Some(first) = plain().map(|s| s.first).min() else { return (0, 0, 0) };
-                let last = plain().map(|s| s.legacy_last()).max().unwrap_or(0);
+                // As unsigned: one that counts from the end is the last.
+                let last = plain().map(|s| s.legacy_last()).max_by_key(|&last| last as usize).unwrap_or(0);
                 (first, last, 1)
             }
         }
@@ -484,7 +501,6 @@ mod tests {
     #[test]
     fn only_the_very_verb_is_found() {
         for row in commands() {
-            assert!(row.name.bytes().all(|b| b.is_ascii_lowercase()), "what `Packed` relies on: {}", row.name);
             let name = row.name.as_bytes();
             for at in 0..name.len() {
                 for byte in 0..=255 {

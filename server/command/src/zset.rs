@@ -12,6 +12,8 @@ mod remove;
 mod rows;
 mod scan;
 
+pub(crate) use add::add_places;
+pub(crate) use gather::{Bunch, Held, store_write};
 pub use rows::ZSET;
 
 use crate::context::{Class, Ctx};

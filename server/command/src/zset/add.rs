@@ -19,7 +19,16 @@ pub fn zincrby(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut dyn Reply) {
 }
 
 fn add(ctx: &mut Ctx<'_>, args: Args<'_>, increment: bool, reply: &mut dyn Reply) {
-    let mut adding = or_fault!(Adding::parse(args, increment), reply);
+    begin(ctx, args, Adding::parse(args, increment), reply);
+}
+
+/// GEOADD: scores are places, of two words each.
+pub(crate) fn add_places(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut dyn Reply) {
+    begin(ctx, args, Adding::parse_places(args), reply);
+}
+
+fn begin(ctx: &mut Ctx<'_>, args: Args<'_>, adding: Result<Adding, Fault>, reply: &mut dyn Reply) {
+    let mut adding = or_fault!(adding, reply);
     if !adding.step(ctx, args, reply) {
         ctx.walk = Some(Box::new(adding));
     }
@@ -31,6 +40,8 @@ struct Adding {
     count_changed: bool,
     /// The first score's word.
     first: usize,
+    /// Words of a score.
+    width: usize,
     pairs: usize,
     /// Pairs whose score has been read, and those that have been added.
     checked: usize,
@@ -76,11 +87,34 @@ impl Adding {
         if how.increment && words > 2 {
             return Err(Fault::err("INCR option supports a single increment-element pair"));
         }
-        Ok(Adding {
+        Ok(Adding::new(how, count_changed, first, 1, words / 2))
+    }
+
+    fn parse_places(args: Args<'_>) -> Result<Adding, Fault> {
+        let (mut how, mut count_changed, mut first) = (How::default(), false, 2);
+        loop {
+            match () {
+                () if args.is(first, "NX") => how.only_new = true,
+                () if args.is(first, "XX") => how.only_old = true,
+                () if args.is(first, "CH") => count_changed = true,
+                () => break,
+            }
+            first += 1;
+        }
+        let words = args.len() - first;
+        if words == 0 || !words.is_multiple_of(3) || how.only_new && how.only_old {
+            return Err(Fault::Syntax);
+        }
+        Ok(Adding::new(how, count_changed, first, 2, words / 3))
+    }
+
+    fn new(how: How, count_changed: bool, first: usize, width: usize, pairs: usize) -> Adding {
+        Adding {
             how,
             count_changed,
             first,
-            pairs: words / 2,
+            width,
+            pairs,
             checked: 0,
             done: 0,
             scores: [0.0; SCORES_KEPT],
@@ -89,14 +123,26 @@ impl Adding {
             added: 0,
             changed: 0,
             score: None,
-        })
+        }
+    }
+
+    /// The word of a pair's score.
+    fn at(&self, i: usize) -> usize {
+        self.first + i * (self.width + 1)
+    }
+
+    fn read_score(&self, args: Args<'_>, i: usize) -> Result<f64, Fault> {
+        match self.width {
+            1 => parse_f64(args.at(self.at(i))).ok_or(Fault::NotFloat),
+            _ => crate::geo::parse_score(args, self.at(i)),
+        }
     }
 
     /// All scores are read before any is stored: an ask is carried out as a whole or not at all.
     fn check(&mut self, args: Args<'_>) -> Result<bool, Fault> {
         let end = self.pairs.min(self.checked + SLICE);
         for i in self.checked..end {
-            let score = parse_f64(args.at(self.first + 2 * i)).ok_or(Fault::NotFloat)?;
+            let score = self.read_score(args, i)?;
             if let Some(kept) = self.scores.get_mut(i) {
                 *kept = score;
             }
@@ -106,7 +152,7 @@ impl Adding {
     }
 
     fn score(&self, args: Args<'_>, i: usize) -> f64 {
-        let read_again = || parse_f64(args.at(self.first + 2 * i)).expect("read before");
+        let read_again = || self.read_score(args, i).expect("read before");
         self.scores.get(i).copied().unwrap_or_else(read_again)
     }
 
@@ -123,14 +169,14 @@ impl Adding {
                     return Ok(true);
                 }
                 self.created = !there;
-                let shape = set.expect(self.pairs, args.at(self.first + 1).len());
+                let shape = set.expect(self.pairs, args.at(self.first + self.width).len());
                 *self.shape.insert(shape)
             }
         };
         let end = self.pairs.min(self.done + SLICE / 2);
         for i in self.done..end {
             let score = self.score(args, i);
-            match set.add(args.at(self.first + 2 * i + 1), score, self.how, shape) {
+            match set.add(args.at(self.at(i) + self.width), score, self.how, shape) {
                 Done::Added(score) => {
                     self.added += 1;
                     self.score = Some(score);

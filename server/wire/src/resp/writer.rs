@@ -156,6 +156,10 @@ impl Reply for RespWriter<'_> {
         if self.three() { self.line3(b',', &text) } else { self.bulk(&text) }
     }
 
+    fn double_as(&mut self, text: &str) {
+        if self.three() { self.line3(b',', text.as_bytes()) } else { self.bulk(text.as_bytes()) }
+    }
+
     fn boolean(&mut self, yes: bool) {
         self.out.bytes.extend_from_slice(match (self.three(), yes) {
             (true, true) => b"#t\r\n",
@@ -247,6 +251,7 @@ mod tests {
             (|w| w.push(2), "*2|", ">2|"),
             (|w| w.double(1.5), "$3|1.5|", ",1.5|"),
             (|w| w.double(f64::INFINITY), "$3|inf|", ",inf|"),
+            (|w| w.double_as("0.10000000000000001"), "$19|0.10000000000000001|", ",0.10000000000000001|"),
             (|w| w.boolean(true), ":1|", "#t|"),
             (|w| w.boolean(false), ":0|", "#f|"),
             (|w| w.big_number("-123"), "$4|-123|", "(-123|"),
