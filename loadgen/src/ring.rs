@@ -239,10 +239,11 @@ impl Ring {
         self.push(entry.user_data(tag.word()).flags(about));
     }
 
-    /// Ends the connection in a place: the other side is told at once, a `Receive` of `tag` ends, and the place is free.
+    /// Ends the connection in a place: a `Receive` of `tag` ends, which held the socket, and the place is free once this has been
+    /// submitted. (Not by `Shutdown`: the kernel does that on another thread, and looks for the socket in its place only then,
+    /// when there may be another.)
     pub fn end(&mut self, place: u32, tag: Tag) {
         let aside = Tag { op: Op::Aside, ..tag }.word();
-        self.push(opcode::Shutdown::new(Fixed(place), libc::SHUT_RDWR).build().user_data(aside));
         self.push(opcode::AsyncCancel::new(tag.word()).build().user_data(aside));
         self.push(opcode::Close::new(Fixed(place)).build().user_data(aside));
     }

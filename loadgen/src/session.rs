@@ -407,6 +407,8 @@ impl<'p> Session<'p> {
                         continue;
                     }
                     Ok(None) if self.dialect == Dialect::Resp3 && rest[0] == b'>' => Ok(at),
+                    // What Redis says to connections too many, or from where it wants none, and closes.
+                    Ok(Some((Answer::Refused(text), _))) => Err(Trouble::Setup(text.escape_ascii().to_string())),
                     _ => {
                         let shown = rest[..rest.len().min(160)].escape_ascii().to_string();
                         desk.name.clear();

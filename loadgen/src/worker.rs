@@ -267,7 +267,9 @@ impl<'s, 'p> Worker<'s, 'p> {
             }
             let line = &self.lines[index as usize];
             let node = &self.nodes[line.node];
-            let source = dial::source_of(&self.shared.plan.sources, &node.address, line.session.id());
+            // Ports run out by destination: connections are dealt out among them in turn.
+            let number = line.session.id() / self.shared.addresses.len();
+            let source = dial::source_of(&self.shared.plan.sources, &node.address, number);
             let fd = dial::socket(&node.address, source).map_err(|e| self.refused(index, &e))?;
             let (pointer, len) = node.raw.pointer();
             let put = self.ring.put(index, fd);
