@@ -95,7 +95,7 @@ fn cluster(asks: bool) -> (u16, Arc<[AtomicU64; 3]>) {
             let asked = asking.lock().expect("no panic while held").remove(&number);
             let slot = slot_of(&words[1]);
             let owner = usize::from(slot >= HALF);
-            let moving = asks && owner == 0 && slot % 3 == 0;
+            let moving = asks && owner == 0 && slot.is_multiple_of(3);
             if node != owner && !(asked && moving) {
                 counts[2].fetch_add(1, Ordering::SeqCst);
                 // Without a host: the one that was asked.
