@@ -34,13 +34,14 @@ pub struct Outcome {
     pub seconds: f64,
     /// CPU time that this program used in the measured time, all threads, user and system.
     pub cpu_s: f64,
-    /// The time for which a measuring thread was the busiest: the share of its measured time it was on its CPU, 0 to 1.
+    /// Of the busiest measuring thread: the share of its measured time that it was on its CPU, 0 to 1.
     pub cpu_share_max: f64,
     /// In the order of the plan; a verb that was never asked has a count of 0.
     pub verbs: Vec<VerbOutcome>,
     /// All verbs together, errors included.
     pub all: Latency,
-    /// How long after it was due an ask was made. Empty in a closed loop, where nothing is due.
+    /// How late an ask was made by this program's own doing: after it was due and a connection had room. Waiting for room is the
+    /// server's doing, and in the latencies alone. Empty in a closed loop, where nothing is due.
     pub late: Latency,
     /// Every 250 ms of a short run, more of a long one; at most `TICKS_MAX`.
     pub series: Vec<Tick>,
