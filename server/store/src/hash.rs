@@ -6,8 +6,8 @@
 //! the store's second timing wheel has one timer a hash, for the earliest of its fields.
 //!
 //! Who looks a key up sees no field whose time has come: up to `DUE_AT_ONCE` are removed by the lookup itself. Should more have
-//! come at the same time, reads pass over the rest, which `Store::expire` removes in steps, and `HashCell::settle` for
-//! commands that count.
+//! come at the same time, reads pass over the rest, which `Store::expire` removes in steps; what counts fields asks
+//! `Fields::is_settled` first.
 
 mod packed;
 mod place;
@@ -346,7 +346,7 @@ impl<'a> Fields<'a> {
         self.len() == 0
     }
 
-    /// Whether no field is due that is not removed yet: else `HashCell::settle` comes before what counts fields.
+    /// Whether no field is due that is not removed yet: else `len` counts too many, and only `scan` tells how many there are.
     #[inline]
     pub fn is_settled(self) -> bool {
         match self {

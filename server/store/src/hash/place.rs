@@ -1,7 +1,7 @@
 //! Room: store. The place of a hash: read and written. Touches: nothing beyond this crate.
 
 use super::packed::{HEAD_BYTES, Packed, TIMED};
-use super::{DUE_AT_ONCE, Fields, Hash};
+use super::{Fields, Hash};
 use crate::cell::{Body, Cell};
 use crate::entry::PACKED_BYTES_MAX;
 use crate::needle::Needle;
@@ -295,21 +295,6 @@ impl<'a> HashCell<'a> {
                 });
                 self.cell.set_field_timer();
             }
-        }
-    }
-
-    /// Removes some fields that are due; true when none is left that is. The key goes with the last field.
-    pub fn settle(&mut self) -> bool {
-        match self.fields() {
-            Some(fields) if !fields.is_settled() => {
-                let (table, spot) = (self.cell.table, self.cell.spot.expect("it has fields"));
-                let gone = self.cell.store.remove_due_fields(table, spot, self.cell.now_ms, DUE_AT_ONCE);
-                if gone.is_none() {
-                    self.cell.spot = None;
-                }
-                self.fields().is_none_or(Fields::is_settled)
-            }
-            _ => true,
         }
     }
 }

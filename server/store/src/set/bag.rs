@@ -195,7 +195,7 @@ impl Bag {
             Called::Hashtable
         };
         let build = match called {
-            Called::Intset if 1 + self.len * 8 <= PACKED_BYTES_MAX => {
+            Called::Intset if self.len * 8 < PACKED_BYTES_MAX => {
                 let mut sorted: Vec<i64> = Vec::with_capacity(self.len);
                 pack::iter::<false>(&self.bytes).for_each(|(_, item)| match item {
                     Item::Number(n) => sorted.push(n),

@@ -127,7 +127,7 @@ impl<'a> SetCell<'a> {
             }
             Form::Ints => {
                 let ints = Ints::new(self.bytes());
-                let Some(n) = pack::number(member) else { return self.add_text(member) };
+                let Some(n) = pack::number(member) else { return self.rebuild(member) };
                 let Err(at) = ints.find(n) else { return false };
                 let (len, width) = (ints.len() + 1, ints.width());
                 if len > packing.intset_entries || 1 + len * 8 > PACKED_BYTES_MAX || ints::width_of(n) > width {
@@ -138,11 +138,6 @@ impl<'a> SetCell<'a> {
                 true
             }
         }
-    }
-
-    /// Of integers: adds what is none.
-    fn add_text(&mut self, member: &[u8]) -> bool {
-        self.rebuild(member)
     }
 
     /// Adds a member that changes what the set is made of.
