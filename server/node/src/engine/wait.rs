@@ -430,6 +430,11 @@ impl Engine {
         self.end_wait(wait.waiter.origin);
     }
 
+    /// How many keys of this shard somebody waits for, and how many of its connections wait for a time.
+    pub fn waits(&self) -> (usize, usize) {
+        (self.waits.queues.len(), self.waits.timers.len())
+    }
+
     /// Databases were exchanged: what is there now may be what somebody waits for.
     pub fn look_at_waits(&mut self) {
         let now_ms = self.now.ms();
