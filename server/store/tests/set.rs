@@ -105,11 +105,11 @@ fn member(dice: &mut Dice, case: &Case) -> Vec<u8> {
     let n = dice.below(case.members);
     if dice.one_in(case.text_one_in) {
         let text = format!("m{n}:{}", "x".repeat((n * case.length / case.members) as usize));
-        text[..text.len().min(case.length.max(2) as usize)].as_bytes().to_vec()
+        text.as_bytes()[..text.len().min(case.length.max(2) as usize)].to_vec()
     } else {
         // Every width, both signs.
         let n = n as i64;
-        (if n % 3 == 0 { n } else { n * n * n * n * (1 - n % 2 * 2) << (n % 7 * 6) }).to_string().into_bytes()
+        (if n % 3 == 0 { n } else { (n * n * n * n * (1 - n % 2 * 2)) << (n % 7 * 6) }).to_string().into_bytes()
     }
 }
 
