@@ -114,7 +114,7 @@ fn run(case: &Case, seed: u64) {
     for step in 0..steps(case.steps) {
         let context = format!("{} seed {seed} step {step}", case.name);
         // Shrinks and grows in turns.
-        let growing = (model.len() as u64) < case.length && step / (case.steps / 8).max(1) % 2 == 0;
+        let growing = (model.len() as u64) < case.length && (step / (case.steps / 8).max(1)).is_multiple_of(2);
         let mut cell = cell(&mut store, b"k");
         let len = model.len() as u64;
         match dice.below(100) {

@@ -66,7 +66,8 @@ fn parse(args: Args<'_>, bytes_max: usize) -> Result<Vec<Operation>, Fault> {
             i += 2;
             continue;
         }
-        if !is_get && !is_set && !(args.is(i, "INCRBY") && rest >= 3) {
+        let is_add = args.is(i, "INCRBY") && rest >= 3;
+        if !(is_get || is_set || is_add) {
             return Err(Fault::Syntax);
         }
         let (signed, bits) = parse_type(&args[i + 1])?;

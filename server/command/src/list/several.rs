@@ -4,7 +4,7 @@
 use super::{SLICE, at_least, cut, list_again, place, pop_many, popped, pushed};
 use crate::context::Ctx;
 use crate::keep::{or_fault, same_db};
-use crate::row::{Decide, Parcel, Patience, Read, Reading, Together, Write, Writing};
+use crate::row::{CustomWrite, Decide, Parcel, Patience, Read, Reading, Together, Write, Writing};
 use base::{Args, Fault, Reply};
 use std::sync::Arc;
 use store::Kind;
@@ -98,19 +98,31 @@ pub(super) fn decide_move(decide: &mut Decide<'_>, args: Args<'_>, waits: bool, 
     };
     or_fault!(decide.parcel::<Result<(), Fault>>(1), reply);
     reply.bulk(&taken.text);
-    let mut write = |n, write: Box<dyn FnOnce(&mut Ctx<'_>, &[u8]) + Send>| {
-        let custom = move |ctx: &mut Ctx<'_>, key: &[u8]| {
-            write(ctx, key);
-            Writing::Done
-        };
-        decide.writes.push((n, decide.db, Write::Custom(Box::new(custom))));
-    };
+    let mut write = |n, write: CustomWrite| decide.writes.push((n, decide.db, Write::Custom(write)));
     if args[1] == args[2] {
-        write(0, Box::new(move |ctx, key| rotate(ctx, key, from, to, |_| {})));
-    } else {
-        write(1, Box::new(move |ctx, key| put(ctx, key, to, &taken)));
-        write(0, Box::new(move |ctx, key| take(ctx, key, from)));
+        write(
+            0,
+            Box::new(move |ctx, key| {
+                rotate(ctx, key, from, to, |_| {});
+                Writing::Done
+            }),
+        );
+        return;
     }
+    write(
+        1,
+        Box::new(move |ctx, key| {
+            put(ctx, key, to, &taken);
+            Writing::Done
+        }),
+    );
+    write(
+        0,
+        Box::new(move |ctx, key| {
+            take(ctx, key, from);
+            Writing::Done
+        }),
+    );
 }
 
 pub static LMOVE: Together =

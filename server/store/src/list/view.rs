@@ -243,18 +243,18 @@ impl ListMut<'_, '_> {
         };
         if fill.exceeded(pack_bytes + LISTPACK_FRAME_BYTES + bytes, have + count) {
             let chunks_fill = self.new_list().fill;
-            self.to_chunks();
+            self.unpack();
             self.change(|list| {
                 list.is_listpack = false;
                 list.fill = chunks_fill;
             });
         } else if pack_bytes + bytes + count * FRAME_BYTES_MAX > ENTRY_BYTES_MAX {
-            self.to_chunks();
+            self.unpack();
         }
     }
 
     /// Out of the entry; still called a listpack.
-    fn to_chunks(&mut self) {
+    fn unpack(&mut self) {
         let mut list = self.new_list();
         list.is_listpack = true;
         let Some(ListRef::Packed { count, pack }) = self.get() else { return };
@@ -324,7 +324,7 @@ impl ListMut<'_, '_> {
             return self.put_list(list);
         }
         self.prepare(bytes, count);
-        self.to_chunks();
+        self.unpack();
     }
 
     /// As `push`, of one of several pieces.
