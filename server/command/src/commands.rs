@@ -1,7 +1,7 @@
 //! Room: command. COMMAND and its subcommands: the table, shown. Touches: base.
 //! memcached's rows are not commands of RESP and do not appear.
 
-use crate::row::{Category, Docs, Flag, KeyFlag, Keys, Row, Verb};
+use crate::row::{Category, Docs, Flag, KeyFlag, KeySpec, Keys, Row, Verb};
 use crate::table::{Names, find_sub, keys_of};
 use crate::{docs, help};
 use base::{Args, Fault, Reply, glob};
@@ -86,6 +86,12 @@ fn key_specs(row: &Row, reply: &mut dyn Reply) {
         reply.bulk(b"flags");
         names(&KeyFlag::NAMES, |bit| spec.flags & bit != 0, "", reply);
         reply.bulk(b"begin_search");
+        if spec.is_unknown() {
+            typed(b"unknown", &[], reply);
+            reply.bulk(b"find_keys");
+            typed(b"unknown", &[], reply);
+            continue;
+        }
         if spec.keyword.is_empty() {
             typed(b"index", &[("index", spec.first as i64)], reply);
         } else {
@@ -230,7 +236,7 @@ fn get_keys(known: &Names, args: Args<'_>, with_flags: bool, reply: &mut dyn Rep
     let mut keys = Vec::new();
     let found = match row.keys {
         // As Redis: the specifications, not the command, tell.
-        Keys::Sought(specs, _) => {
+        Keys::Sought(specs, _) if !specs.iter().any(KeySpec::is_unknown) => {
             let each: Vec<_> = specs.iter().map(|spec| spec.find(ask)).collect();
             let whole = specs.iter().zip(&each).all(|(spec, found)| !found.is_empty() || !spec.keyword.is_empty());
             keys = each.concat();
@@ -260,7 +266,9 @@ fn get_keys(known: &Names, args: Args<'_>, with_flags: bool, reply: &mut dyn Rep
 /// What an ask does to the key that is its word `at`.
 fn key_flags(row: &Row, ask: Args<'_>, at: usize) -> u16 {
     let (Keys::Specs(specs) | Keys::Sought(specs, _)) = row.keys else { return 0 };
-    let flags = specs.iter().find(|s| s.find(ask).contains(&at)).map_or(0, |s| s.flags);
+    // Of keys that no specification finds, the last one tells that finds none.
+    let unknown = specs.iter().rev().find(|s| s.is_unknown());
+    let flags = specs.iter().find(|s| s.find(ask).contains(&at)).or(unknown).map_or(0, |s| s.flags);
     match flags & KeyFlag::VARIABLE {
         0 => flags,
         // SET alone: it reads the old value if it is told to GET it.

@@ -130,6 +130,8 @@ pub struct Limits {
     pub lfu: bool,
     /// Numbered databases: what MOVE and COPY may name.
     pub databases: u16,
+    /// Of this process: with one, every key lies here.
+    pub shards: usize,
 }
 
 /// memcached's counters of one shard, since the start or `stats reset`.

@@ -7,6 +7,7 @@
 //! form     = ""                a string
 //!          | ":int" | ":double" | ":pattern" | ":time"
 //!          | ":key" digit      a key; the digit is the index of its key specification
+//!          | ":pattern" digit  what makes keys, in the same way
 //!          | "!" TOKEN         a word that stands for itself
 //!          | "{" list "}"      one of these
 //!          | "(" list ")"      all of these, in this order
@@ -42,7 +43,8 @@ pub enum Kind<'a> {
     String,
     Integer,
     Double,
-    Pattern,
+    /// Of keys, by the index of their key specification.
+    Pattern(Option<usize>),
     UnixTime,
     Key(usize),
     Token,
@@ -56,7 +58,7 @@ impl Kind<'_> {
             Kind::String => "string",
             Kind::Integer => "integer",
             Kind::Double => "double",
-            Kind::Pattern => "pattern",
+            Kind::Pattern(_) => "pattern",
             Kind::UnixTime => "unix-time",
             Kind::Key(_) => "key",
             Kind::Token => "pure-token",
@@ -112,8 +114,11 @@ fn argument<'a>(rest: &mut &'a str) -> Option<Argument<'a>> {
                 a.kind = match word(rest)? {
                     "int" => Kind::Integer,
                     "double" => Kind::Double,
-                    "pattern" => Kind::Pattern,
+                    "pattern" => Kind::Pattern(None),
                     "time" => Kind::UnixTime,
+                    pattern if pattern.starts_with("pattern") => {
+                        Kind::Pattern(Some(pattern["pattern".len()..].parse().ok()?))
+                    }
                     key => Kind::Key(key.strip_prefix("key")?.parse().ok()?),
                 }
             }
@@ -158,7 +163,7 @@ pub fn speak(arguments: &[Argument<'_>], reply: &mut dyn Reply) {
         ];
         let more = [("token", a.token), ("since", a.since), ("deprecated_since", a.deprecated_since)];
         let given = texts.iter().chain(&more).filter(|t| t.1.is_some()).count();
-        let key = if let Kind::Key(spec) = a.kind { Some(spec) } else { None };
+        let key = if let Kind::Key(spec) | Kind::Pattern(Some(spec)) = a.kind { Some(spec) } else { None };
         reply.map(given + usize::from(key.is_some()) + usize::from(!flags.is_empty()) + usize::from(parts.is_some()));
         speak_texts(&texts, reply);
         if let Some(spec) = key {

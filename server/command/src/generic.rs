@@ -2,17 +2,21 @@
 //! Touches: base, store.
 //! Source of every order of checks and every edge: db.c, expire.c and object.c of Redis 7.2.
 
+mod dump;
 mod expire;
 mod look;
 mod rows;
+mod sort;
 
+pub use dump::{dump, restore};
 pub use expire::{expire, expireat, expiretime, persist, pexpire, pexpireat, pexpiretime, pttl, ttl};
 pub use look::{encoding_name, memory_usage, object_encoding, object_freq, object_idletime, object_refcount, type_of};
 pub use rows::{GENERIC, OBJECT};
+pub use sort::{SORT, SORT_RO};
 
-use crate::context::Ctx;
-use crate::keep::{lookup, or_fault, parse_db, same_db};
-use crate::row::{Decide, Fetched, Read, Together, Write};
+use crate::context::{Class, Ctx};
+use crate::keep::{appeared, lookup, missed, or_fault, parse_db, same_db};
+use crate::row::{Decide, Fetched, Read, Together, Told, Write};
 use base::{Args, DbId, Fault, Reply};
 use std::collections::HashSet;
 use store::Portable;
@@ -21,7 +25,10 @@ use store::Portable;
 pub fn del(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut dyn Reply) {
     let mut removed = 0;
     for key in args.from(1).iter() {
-        removed += i64::from(ctx.store.cell(ctx.db, key, ctx.now_ms).remove());
+        if ctx.store.cell(ctx.db, key, ctx.now_ms).remove() {
+            removed += 1;
+            ctx.notify(Class::GENERIC, "del", key);
+        }
     }
     reply.int(removed);
 }
@@ -32,7 +39,7 @@ pub static DEL: Together = Together {
         let mut seen = HashSet::new();
         for (n, (key, found)) in args.from(1).iter().zip(fetched).enumerate() {
             if !matches!(found, Fetched::Absent) && seen.insert(key) {
-                decide.writes.push((n, decide.db, Write::Remove));
+                decide.writes.push((n, decide.db, Write::Remove(Told::DEL)));
             }
         }
         reply.int(seen.len() as i64);
@@ -46,6 +53,9 @@ pub fn exists(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut dyn Reply) {
     for key in args.from(1).iter() {
         let found = ctx.store.peek(ctx.db, key, ctx.now_ms).is_some();
         ctx.store.count(found);
+        if !found {
+            missed(ctx, key);
+        }
         there += i64::from(found);
     }
     reply.int(there);
@@ -62,7 +72,11 @@ pub fn touch(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut dyn Reply) {
     let mut there = 0;
     for key in args.from(1).iter() {
         // CLIENT NO-TOUCH does not hold here: renewing is what was asked for.
-        there += i64::from(ctx.store.read(ctx.db, key, ctx.now_ms, true).is_some());
+        if ctx.store.read(ctx.db, key, ctx.now_ms, true).is_some() {
+            there += 1;
+        } else {
+            missed(ctx, key);
+        }
     }
     reply.int(there);
 }
@@ -90,7 +104,11 @@ fn rename_here(ctx: &mut Ctx<'_>, args: Args<'_>, nx: bool, reply: &mut dyn Repl
         false
     } else {
         if let Some(lifted) = ctx.store.cell(ctx.db, from, ctx.now_ms).lift() {
+            let kind = lifted.kind();
             ctx.store.cell(ctx.db, to, ctx.now_ms).set_down(lifted);
+            appeared(ctx, ctx.db, kind, to);
+            ctx.notify(Class::GENERIC, "rename_from", from);
+            ctx.notify(Class::GENERIC, "rename_to", to);
         }
         true
     };
@@ -110,8 +128,8 @@ fn rename_far(decide: &mut Decide<'_>, args: Args<'_>, fetched: &[Fetched<'_>], 
     } else if nx && !matches!(fetched[1], Fetched::Absent) {
         false
     } else {
-        decide.writes.push((0, decide.db, Write::Remove));
-        decide.writes.push((1, decide.db, Write::Put(portable)));
+        decide.writes.push((0, decide.db, Write::Remove(Told::generic("rename_from"))));
+        decide.writes.push((1, decide.db, Write::Put(portable, Told::generic("rename_to"))));
         true
     };
     renamed(nx, done, reply);
@@ -152,7 +170,11 @@ pub fn move_key(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut dyn Reply) {
         return reply.int(0);
     }
     if let Some(lifted) = ctx.store.cell(ctx.db, key, ctx.now_ms).lift() {
+        let kind = lifted.kind();
         ctx.store.cell(to, key, ctx.now_ms).set_down(lifted);
+        appeared(ctx, to, kind, key);
+        ctx.notify(Class::GENERIC, "move_from", key);
+        ctx.notify_in(to, Class::GENERIC, "move_to", key);
     }
     reply.int(1);
 }
@@ -190,12 +212,16 @@ pub fn copy(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut dyn Reply) {
     let Copy { to, replace } = or_fault!(Copy::parse(args, ctx.db, ctx.limits.databases), reply);
     let entry = ctx.store.read(ctx.db, args.at(1), ctx.now_ms, !ctx.no_touch);
     let Some(portable) = entry.map(|entry| entry.portable()) else {
+        missed(ctx, args.at(1));
         return reply.int(0);
     };
     let mut cell = ctx.store.cell(to, args.at(2), ctx.now_ms);
     let free = replace || cell.entry().is_none();
     if free {
+        let kind = portable.kind;
         cell.put_portable(portable);
+        appeared(ctx, to, kind, args.at(2));
+        ctx.notify_in(to, Class::GENERIC, "copy_to", args.at(2));
     }
     reply.int(free.into());
 }
@@ -209,7 +235,7 @@ pub static COPY: Together = Together {
         };
         let free = replace || matches!(fetched[1], Fetched::Absent);
         if free {
-            decide.writes.push((1, to, Write::Put(portable)));
+            decide.writes.push((1, to, Write::Put(portable, Told::generic("copy_to"))));
         }
         reply.int(free.into());
     },

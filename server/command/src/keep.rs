@@ -1,10 +1,10 @@
 //! Room: command. What several families use.
 //! Touches: base, store.
 
-use crate::context::Ctx;
+use crate::context::{Class, Ctx};
 use base::number::parse_i64;
 use base::{DbId, Fault};
-use store::Cell;
+use store::{Cell, Kind};
 
 /// Unwraps, or answers with the fault and returns.
 macro_rules! or_fault {
@@ -24,6 +24,31 @@ pub(crate) fn lookup<'a>(ctx: &'a mut Ctx<'_>, key: &'a [u8]) -> Cell<'a> {
         cell.touch();
     }
     cell
+}
+
+/// To be told where a command that reads a key did not find it.
+pub(crate) fn missed(ctx: &mut Ctx<'_>, key: &[u8]) {
+    ctx.notify(Class::MISS, "keymiss", key);
+}
+
+/// To be told where a key has appeared, before what was done to it: somebody may wait for it.
+pub(crate) fn appeared(ctx: &mut Ctx<'_>, db: DbId, kind: Kind, key: &[u8]) {
+    ctx.ready_in(db, kind, key);
+    ctx.notify_in(db, Class::NEW, "new", key);
+}
+
+/// To be told where a string was set. `new`: there was nothing before.
+pub(crate) fn told_set(ctx: &mut Ctx<'_>, new: bool, key: &[u8]) {
+    told_string(ctx, new, "set", key);
+}
+
+/// The same of another event.
+#[inline]
+pub(crate) fn told_string(ctx: &mut Ctx<'_>, new: bool, event: &'static str, key: &[u8]) {
+    if new {
+        ctx.notify(Class::NEW, "new", key);
+    }
+    ctx.notify(Class::STRING, event, key);
 }
 
 /// What Redis reads into an `int`.

@@ -8,8 +8,8 @@ mod rows;
 
 pub use rows::{MEMCACHE, find_memcache};
 
-use crate::context::Ctx;
-use crate::keep::{or_fault, same_db};
+use crate::context::{Class, Ctx};
+use crate::keep::{missed, or_fault, same_db, told_string};
 use crate::row::{Decide, Fetched, Read, Together, Write};
 use crate::string::string;
 use base::number::{parse_c_i64, parse_c_u64, parse_token_i32, parse_token_u64, push_u64};
@@ -68,6 +68,7 @@ fn get(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut dyn Reply) {
         let Some(entry) = ctx.store.read(ctx.db, key, ctx.now_ms, !ctx.no_touch) else {
             ctx.tally.get_misses += 1;
             ctx.tally.get_expired += ctx.store.counters().expired - expired;
+            missed(ctx, key);
             continue;
         };
         ctx.tally.get_hits += 1;
@@ -94,6 +95,7 @@ fn gets(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut dyn Reply) {
             None => {
                 ctx.tally.get_misses += 1;
                 ctx.tally.get_expired += ctx.store.counters().expired - expired;
+                missed(ctx, key);
             }
         }
     }
@@ -116,16 +118,21 @@ fn get_and_touch(ctx: &mut Ctx<'_>, args: Args<'_>, versioned: bool, reply: &mut
     for key in args.from(2).iter() {
         let mut cell = touched(ctx, key);
         let version = if versioned { cell.version() } else { None };
+        let mut event = None;
         let hit = match cell.entry() {
             None => false,
             Some(entry) => {
                 let entry = or_fault!(string(entry), reply);
                 speak(key, entry.flags(), version, entry.value(), reply);
-                expire(&mut cell, expiry);
+                event = expire(&mut cell, expiry);
                 true
             }
         };
         ctx.store.count(hit);
+        if !hit {
+            missed(ctx, key);
+        }
+        told(ctx, event, key);
         count_touch(ctx.tally, hit);
     }
     reply.word(Word::End);
@@ -148,12 +155,28 @@ fn touched<'a>(ctx: &'a mut Ctx<'_>, key: &'a [u8]) -> Cell<'a> {
     cell
 }
 
-fn expire(cell: &mut Cell<'_>, expiry: Expiry) {
+/// Gives an item that is there a new deadline; the event to tell.
+fn expire(cell: &mut Cell<'_>, expiry: Expiry) -> Option<&'static str> {
+    let had = cell.entry().is_some_and(|entry| entry.deadline().is_some());
     match expiry {
         Expiry::Past => {
             cell.remove();
+            Some("del")
         }
-        other => cell.set_deadline(other.deadline()),
+        Expiry::At(at) => {
+            cell.set_deadline(Some(at));
+            Some("expire")
+        }
+        Expiry::Never => {
+            cell.set_deadline(None);
+            had.then_some("persist")
+        }
+    }
+}
+
+fn told(ctx: &mut Ctx<'_>, event: Option<&'static str>, key: &[u8]) {
+    if let Some(event) = event {
+        ctx.notify(Class::GENERIC, event, key);
     }
 }
 
@@ -173,10 +196,11 @@ fn decide_get(
 ) {
     for (key, found) in args.from(1).iter().zip(fetched) {
         decide.tally.cmd_get += 1;
-        if let Fetched::Entry { portable, version } = *found
-            && portable.kind == Kind::String
-        {
+        if let Fetched::Entry { portable, version } = *found {
             decide.tally.get_hits += 1;
+            if portable.kind != Kind::String {
+                return reply.fault(&Fault::WrongType);
+            }
             reply.value(key, portable.flags, versioned.then_some(version), &portable.value);
         } else {
             decide.tally.get_misses += 1;
@@ -200,9 +224,10 @@ fn decide_touch(
         let first = seen.insert(key);
         // One write a key; and a key named twice is gone the second time when the first time ended it.
         match *found {
-            Fetched::Entry { portable, version }
-                if portable.kind == Kind::String && (first || expiry != Expiry::Past) =>
-            {
+            Fetched::Entry { portable, .. } if portable.kind != Kind::String => {
+                return reply.fault(&Fault::WrongType);
+            }
+            Fetched::Entry { portable, version } if first || expiry != Expiry::Past => {
                 reply.value(key, portable.flags, versioned.then_some(version), &portable.value);
                 count_touch(decide.tally, true);
                 if first {
@@ -266,11 +291,19 @@ fn item<'a>(ctx: &mut Ctx<'_>, args: Args<'a>, at: usize) -> Result<Item<'a>, Fa
 
 impl Item<'_> {
     /// Stores at `cell`. What is over before it begins only takes away what was there.
-    fn store(&self, cell: &mut Cell<'_>, reply: &mut dyn Reply) {
+    fn store(&self, ctx: &mut Ctx<'_>, reply: &mut dyn Reply) {
+        let mut cell = ctx.store.cell(ctx.db, self.key, ctx.now_ms);
+        let there = cell.entry().is_some();
         if self.past {
-            cell.remove();
+            if cell.remove() {
+                ctx.notify(Class::GENERIC, "del", self.key);
+            }
         } else {
             cell.put(self.data, self.put);
+            told_string(ctx, !there, "set", self.key);
+            if let Deadline::At(_) = self.put.deadline {
+                ctx.notify(Class::GENERIC, "expire", self.key);
+            }
         }
         reply.word(Word::Stored);
     }
@@ -283,31 +316,32 @@ fn set(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut dyn Reply) {
         Err(fault) => {
             if fault == TOO_LARGE {
                 // proto_parser.c, process_update_cmd_start: no stale value may stay behind a set that failed.
-                ctx.store.cell(ctx.db, &args[1], ctx.now_ms).remove();
+                if ctx.store.cell(ctx.db, &args[1], ctx.now_ms).remove() {
+                    ctx.notify(Class::GENERIC, "del", &args[1]);
+                }
             }
             return reply.fault(&fault);
         }
     };
-    item.store(&mut ctx.store.cell(ctx.db, item.key, ctx.now_ms), reply);
+    item.store(ctx, reply);
 }
 
 /// add key flags exptime bytes data
 fn add(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut dyn Reply) {
     let item = or_fault!(item(ctx, args, 5), reply);
     // do_store_item: an add that finds the key renews its age.
-    let mut cell = touched(ctx, item.key);
-    match cell.entry() {
+    match touched(ctx, item.key).entry() {
         Some(_) => reply.word(Word::NotStored),
-        None => item.store(&mut cell, reply),
+        None => item.store(ctx, reply),
     }
 }
 
 /// replace key flags exptime bytes data
 fn replace(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut dyn Reply) {
     let item = or_fault!(item(ctx, args, 5), reply);
-    let mut cell = ctx.store.cell(ctx.db, item.key, ctx.now_ms);
-    match cell.entry() {
-        Some(_) => item.store(&mut cell, reply),
+    match ctx.store.peek(ctx.db, item.key, ctx.now_ms).map(string) {
+        Some(Ok(_)) => item.store(ctx, reply),
+        Some(Err(fault)) => reply.fault(&fault),
         None => reply.word(Word::NotStored),
     }
 }
@@ -316,15 +350,15 @@ fn replace(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut dyn Reply) {
 fn cas(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut dyn Reply) {
     let version = or_fault!(args.get(5).and_then(parse_token_u64).ok_or(BAD_LINE), reply);
     let item = or_fault!(item(ctx, args, 6), reply);
-    let mut cell = ctx.store.cell(ctx.db, item.key, ctx.now_ms);
-    match cell.entry().map(|entry| entry.version()) {
+    let entry = ctx.store.peek(ctx.db, item.key, ctx.now_ms);
+    match or_fault!(entry.map(string).transpose(), reply).map(|entry| entry.version()) {
         None => {
             ctx.tally.cas_misses += 1;
             reply.word(Word::NotFound);
         }
         Some(found) if found == Some(version) => {
             ctx.tally.cas_hits += 1;
-            item.store(&mut cell, reply);
+            item.store(ctx, reply);
         }
         // Also where nobody has asked for the version yet: then nobody can know it.
         Some(_) => {
@@ -357,12 +391,14 @@ fn extend(ctx: &mut Ctx<'_>, args: Args<'_>, extend: fn(&mut Cell<'_>, &[u8]) ->
         return reply.word(Word::NotStored);
     }
     extend(&mut cell, data);
+    told_string(ctx, false, "append", key);
     reply.word(Word::Stored);
 }
 
 /// delete key [0]: what follows the key counts for nothing since 1.6.
 fn delete(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut dyn Reply) {
     let hit = ctx.store.cell(ctx.db, &args[1], ctx.now_ms).remove();
+    told(ctx, hit.then_some("del"), &args[1]);
     ctx.tally.delete_hits += hit as u64;
     ctx.tally.delete_misses += !hit as u64;
     reply.word(if hit { Word::Deleted } else { Word::NotFound });
@@ -410,6 +446,7 @@ fn count(ctx: &mut Ctx<'_>, args: Args<'_>, count: fn(u64, u64) -> u64, reply: &
     // protocol.txt, "decr": a shorter number keeps the item's length, blanks fill it up.
     text.resize(text.len().max(len), b' ');
     cell.put(&text, Put { deadline: Deadline::Keep, flags, encoding: Encoding::Auto });
+    told_string(ctx, false, "incrby", &args[1]);
     reply.counter(n);
     Some(true)
 }
@@ -419,10 +456,9 @@ fn touch(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut dyn Reply) {
     let exptime = or_fault!(parse_token_i32(&args[2]).ok_or(BAD_EXPTIME), reply);
     let expiry = Expiry::of(exptime, ctx.now_ms);
     let mut cell = touched(ctx, &args[1]);
-    let hit = cell.entry().is_some();
-    if hit {
-        expire(&mut cell, expiry);
-    }
+    let hit = or_fault!(cell.entry().map(string).transpose(), reply).is_some();
+    let event = if hit { expire(&mut cell, expiry) } else { None };
+    told(ctx, event, &args[1]);
     count_touch(ctx.tally, hit);
     reply.word(if hit { Word::Touched } else { Word::NotFound });
 }

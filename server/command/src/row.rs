@@ -1,6 +1,6 @@
 //! One row of the table. ACL, routing, COMMAND, COMMAND DOCS, metrics and the slow log read rows and know no names.
 
-use crate::context::Ctx;
+use crate::context::{Class, Ctx};
 use base::{Args, DbId, Fault, Reply};
 use std::any::Any;
 use std::sync::Arc;
@@ -78,6 +78,13 @@ pub struct KeySpec {
 }
 
 impl KeySpec {
+    /// Keys that no word names, or a word that may stand anywhere: Redis calls it unknown.
+    pub const UNKNOWN: KeySpec = KeySpec { first: 0, ..KeySpec::ONE };
+
+    pub fn is_unknown(&self) -> bool {
+        self.first == 0
+    }
+
     /// One key, word 1.
     pub const ONE: KeySpec =
         KeySpec { flags: 0, first: 1, last: 0, step: 1, limit: 0, keyword: "", counted: false, notes: "" };
@@ -362,10 +369,29 @@ pub enum Fetched<'a> {
     Parcel,
 }
 
+/// The event that a write is told as, where somebody listens.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Told {
+    /// One of `Class`.
+    pub class: u32,
+    pub event: &'static str,
+    /// What is put is a new key even where it replaces one (RENAME, COPY: Redis removes that first).
+    pub anew: bool,
+}
+
+impl Told {
+    pub const DEL: Told = Told::generic("del");
+    pub const SET: Told = Told { class: Class::STRING, event: "set", anew: false };
+
+    pub const fn generic(event: &'static str) -> Told {
+        Told { class: Class::GENERIC, event, anew: true }
+    }
+}
+
 /// What a far shard is to do to key `n` of the ask, in database `db`.
 pub enum Write {
-    Remove,
-    Put(Portable),
+    Remove(Told),
+    Put(Portable, Told),
     /// memcached gat: a new deadline (`None`: never), or one that has passed already: removed.
     Deadline(Option<u64>),
     Custom(CustomWrite),

@@ -13,7 +13,7 @@ pub use rows::STRING;
 pub use set::{get, getdel, getex, getset, psetex, set, setex, setnx};
 
 use crate::context::Ctx;
-use crate::keep::{lookup, or_fault};
+use crate::keep::{lookup, missed, or_fault, told_string};
 use base::number::{Extended, parse_i64};
 use base::{Args, Fault, Reply};
 use store::{Deadline, Encoding, Entry, Put, Value};
@@ -37,11 +37,13 @@ pub fn append(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut dyn Reply) {
     let mut cell = lookup(ctx, &args[1]);
     let Some(entry) = cell.entry() else {
         cell.put(suffix, Put::default());
+        told_string(ctx, true, "append", &args[1]);
         return reply.int(suffix.len() as i64);
     };
     let length = or_fault!(string(entry), reply).bytes().len();
     or_fault!(check_length(length, suffix.len(), limit), reply);
     reply.int(cell.append(suffix, Encoding::Raw) as i64);
+    told_string(ctx, false, "append", &args[1]);
 }
 
 /// The length that a string would have, if the limit lets it.
@@ -52,7 +54,10 @@ fn check_length(before: usize, more: usize, limit: usize) -> Result<usize, Fault
 /// STRLEN key
 pub fn strlen(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut dyn Reply) {
     match ctx.store.read(ctx.db, &args[1], ctx.now_ms, !ctx.no_touch) {
-        None => reply.int(0),
+        None => {
+            missed(ctx, &args[1]);
+            reply.int(0);
+        }
         Some(entry) => reply.int(or_fault!(string(entry), reply).bytes().len() as i64),
     }
 }
@@ -62,6 +67,7 @@ pub fn getrange(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut dyn Reply) {
     let start = or_fault!(parse_i64(&args[2]).ok_or(Fault::NotInteger), reply);
     let end = or_fault!(parse_i64(&args[3]).ok_or(Fault::NotInteger), reply);
     let Some(entry) = ctx.store.read(ctx.db, &args[1], ctx.now_ms, !ctx.no_touch) else {
+        missed(ctx, &args[1]);
         return reply.bulk(b"");
     };
     let entry = or_fault!(string(entry), reply);
@@ -98,7 +104,9 @@ pub fn setrange(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut dyn Reply) {
         return reply.int(length as i64);
     }
     or_fault!(check_length(offset, patch.len(), limit), reply);
+    let new = cell.entry().is_none();
     reply.int(cell.patch(offset, patch) as i64);
+    told_string(ctx, new, "setrange", &args[1]);
 }
 
 /// INCR key
@@ -126,6 +134,7 @@ pub fn decrby(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut dyn Reply) {
 
 fn add(ctx: &mut Ctx<'_>, key: &[u8], delta: i64, reply: &mut dyn Reply) {
     let mut cell = lookup(ctx, key);
+    let new = cell.entry().is_none();
     let (before, flags) = match cell.entry() {
         None => (0, 0),
         Some(entry) => {
@@ -138,12 +147,14 @@ fn add(ctx: &mut Ctx<'_>, key: &[u8], delta: i64, reply: &mut dyn Reply) {
         itoa::Buffer::new().format(after).as_bytes(),
         Put { deadline: Deadline::Keep, flags, encoding: Encoding::Auto },
     );
+    told_string(ctx, new, "incrby", key);
     reply.int(after);
 }
 
 /// INCRBYFLOAT key increment
 pub fn incrbyfloat(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut dyn Reply) {
     let mut cell = lookup(ctx, &args[1]);
+    let new = cell.entry().is_none();
     let (before, flags) = match cell.entry() {
         None => (Extended::ZERO, 0),
         Some(entry) => {
@@ -157,6 +168,7 @@ pub fn incrbyfloat(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut dyn Reply) {
     let mut text = Vec::new();
     sum.push_human(&mut text);
     cell.put(&text, Put { deadline: Deadline::Keep, flags, encoding: Encoding::Text });
+    told_string(ctx, new, "incrbyfloat", &args[1]);
     reply.bulk(&text);
 }
 

@@ -365,7 +365,7 @@ impl Row {
             Keys::Specs([spec]) => (spec.first, spec.legacy_last(), spec.step),
             // Redis (populateCommandLegacyRangeSpec): neighbours of step 1 are joined.
             Keys::Specs(specs) | Keys::Sought(specs, _) => {
-                let plain = || specs.iter().filter(|s| s.keyword.is_empty() && !s.counted);
+                let plain = || specs.iter().filter(|s| s.keyword.is_empty() && !s.counted && !s.is_unknown());
                 let Some(first) = plain().map(|s| s.first).min() else { return (0, 0, 0) };
                 // As unsigned: one that counts from the end is the last.
                 let last = plain().map(|s| s.legacy_last()).max_by_key(|&last| last as usize).unwrap_or(0);
@@ -384,6 +384,9 @@ impl KeySpec {
     /// Word indexes of the keys in an ask; none where a count or a keyword is not as it should be.
     pub fn find(&self, args: Args<'_>) -> Vec<usize> {
         let words = args.len();
+        if self.is_unknown() {
+            return Vec::new();
+        }
         if self.counted {
             let count = args.get(self.first).and_then(base::number::parse_i64).and_then(|n| usize::try_from(n).ok());
             let from = self.first + 1;

@@ -2,7 +2,8 @@
 //! once, where all keys are its own.
 //! Touches: base, store.
 
-use crate::context::Ctx;
+use crate::context::{Class, Ctx};
+use crate::keep::missed;
 use crate::row::{
     Decide, Fetched, Job, KeyWrite, Parcel, Read, ReadOn, Reading, Together, Walk, Write, WriteOn, Writing,
 };
@@ -62,6 +63,9 @@ pub fn fetch(ctx: &mut Ctx<'_>, key: &[u8], read: &Read) -> Result<Found, ReadOn
     };
     if counted {
         ctx.store.count(!matches!(found, Found::Absent));
+        if let Found::Absent = found {
+            missed(ctx, key);
+        }
     }
     Ok(found)
 }
@@ -74,17 +78,34 @@ pub fn apply(ctx: &mut Ctx<'_>, key: &[u8], write: Write) -> Writing {
         write => write,
     };
     let mut cell = ctx.store.cell(ctx.db, key, now_ms);
+    let there = cell.entry().is_some();
     match write {
-        Write::Remove => {
-            cell.remove();
+        Write::Remove(told) => {
+            if cell.remove() {
+                ctx.notify(told.class, told.event, key);
+            }
         }
-        Write::Put(portable) => cell.put_portable(portable),
+        Write::Put(portable, told) => {
+            let kind = portable.kind;
+            cell.put_portable(portable);
+            if told.anew || !there {
+                ctx.ready(kind, key);
+                ctx.notify(Class::NEW, "new", key);
+            }
+            ctx.notify(told.class, told.event, key);
+        }
+        Write::Deadline(_) if !there => {}
         Write::Deadline(deadline) if deadline.is_some_and(|d| d <= now_ms) => {
             cell.remove();
+            ctx.notify(Class::GENERIC, "del", key);
         }
         Write::Deadline(deadline) => {
-            if cell.entry().is_some() {
-                cell.set_deadline(deadline);
+            let had = cell.entry().is_some_and(|entry| entry.deadline().is_some());
+            cell.set_deadline(deadline);
+            match deadline {
+                Some(_) => ctx.notify(Class::GENERIC, "expire", key),
+                None if had => ctx.notify(Class::GENERIC, "persist", key),
+                None => {}
             }
         }
         Write::Custom(_) => unreachable!("carried out above"),

@@ -171,7 +171,7 @@ impl Process {
 
     pub fn live(&self) -> Live {
         let generation = self.generation();
-        Live::of(&self.config(), generation, self.facts.total_memory)
+        Live::of(&self.config(), generation, self.facts.total_memory, self.shards)
     }
 
     pub fn next_client_id(&self) -> u64 {
@@ -452,7 +452,7 @@ impl Live {
         }
     }
 
-    pub fn of(s: &Settings, generation: u64, total_memory: u64) -> Live {
+    pub fn of(s: &Settings, generation: u64, total_memory: u64, shards: usize) -> Live {
         let policy = match s.maxmemory_policy {
             Policy::VolatileLru => store::Policy::VolatileLru,
             Policy::VolatileLfu => store::Policy::VolatileLfu,
@@ -475,6 +475,7 @@ impl Live {
             item_bytes_max: s.item_size_max as usize,
             lfu: matches!(policy, store::Policy::AllKeysLfu | store::Policy::VolatileLfu),
             databases: s.databases,
+            shards,
         };
         let maxmemory = s.maxmemory.bytes(total_memory) as usize;
         let slowlog_ns = u64::try_from(s.slowlog_log_slower_than_us).ok().map(|us| us * 1000);

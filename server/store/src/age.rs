@@ -21,6 +21,17 @@ pub fn new(tuning: &Tuning, now_ms: u64) -> u64 {
     if is_lfu(tuning.policy) { minutes(now_ms) << 8 | LFU_START } else { (now_ms / LRU_UNIT_MS) & AGE_MASK }
 }
 
+/// The age of an entry that was last used so long ago. Under LFU there is none.
+pub fn idle(tuning: &Tuning, idle_ms: u64, now_ms: u64) -> Option<u64> {
+    let longest = AGE_MASK * LRU_UNIT_MS;
+    (!is_lfu(tuning.policy)).then(|| (now_ms.wrapping_sub(idle_ms.min(longest)) / LRU_UNIT_MS) & AGE_MASK)
+}
+
+/// The age of an entry with this LFU counter. Without LFU there is none.
+pub fn frequent(tuning: &Tuning, frequency: u8, now_ms: u64) -> Option<u64> {
+    is_lfu(tuning.policy).then(|| minutes(now_ms) << 8 | u64::from(frequency))
+}
+
 /// The age of an entry that replaces one: under LFU its use is the key's, so it stays.
 #[inline]
 pub fn replaced(tuning: &Tuning, age: u64, now_ms: u64) -> u64 {

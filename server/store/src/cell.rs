@@ -3,6 +3,7 @@
 use crate::entry::{Content, Facts, Owned, PACKED_BYTES_MAX, Ref};
 use crate::heap::Heap;
 use crate::object::Object;
+use crate::rdb::Placed;
 use crate::rng::Rng;
 use crate::store::Store;
 use crate::table::{Ground, Spot};
@@ -47,6 +48,12 @@ enum LiftedContent {
     /// A string's, shared or copied; a packed collection's.
     Bytes(Bytes),
     Object(Box<Object>),
+}
+
+impl Lifted {
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
 }
 
 impl<'a> Entry<'a> {
@@ -126,15 +133,16 @@ impl<'a> Entry<'a> {
         self.raw.fetched()
     }
 
-    /// A large string is shared, not copied.
+    /// A large string is shared, not copied; a collection is written as `rdb` does.
     pub fn portable(self) -> Portable {
-        Portable {
-            kind: self.kind(),
-            value: self.raw.shared().cloned().unwrap_or_else(|| bytes::Bytes::copy_from_slice(self.raw.value())),
-            flags: self.flags(),
-            deadline: self.deadline(),
-            encoding: self.encoding(),
-        }
+        let (value, encoding) = match self.body() {
+            Body::String(bytes) => {
+                let shared = self.raw.shared().cloned();
+                (shared.unwrap_or_else(|| Bytes::copy_from_slice(bytes)), self.encoding())
+            }
+            _ => (self.rdb().into(), self.form()),
+        };
+        Portable { kind: self.kind(), value, flags: self.flags(), deadline: self.deadline(), encoding }
     }
 
     /// MEMORY USAGE: the entry's allocations, its share of the table, its node in the deadline index.
@@ -167,6 +175,22 @@ impl Cell<'_> {
         }
     }
 
+    /// RESTORE IDLETIME: as if the entry was last used so long ago. Nothing happens under LFU policies.
+    pub fn set_idle_ms(&mut self, idle_ms: u64) {
+        self.set_age(age::idle(&self.store.tuning, idle_ms, self.now_ms));
+    }
+
+    /// RESTORE FREQ: the LFU counter. Nothing happens under other policies.
+    pub fn set_frequency(&mut self, frequency: u8) {
+        self.set_age(age::frequent(&self.store.tuning, frequency, self.now_ms));
+    }
+
+    fn set_age(&mut self, age: Option<u64>) {
+        if let (Some(spot), Some(age)) = (self.spot, age) {
+            self.store.places[self.table as usize].table.entry_mut(spot).set_age(age, false);
+        }
+    }
+
     /// Creates or replaces; a version, if the entry has one, moves on.
     #[inline]
     pub fn put(&mut self, value: &[u8], put: Put) {
@@ -176,6 +200,12 @@ impl Cell<'_> {
     /// Creates or replaces everything. A large value is kept as it is: one that is part of something larger (a receive
     /// buffer) should be copied by the caller, or it holds all of that.
     pub fn put_portable(&mut self, portable: Portable) {
+        if portable.kind != Kind::String {
+            let placed = Placed::AsItWas { large: portable.encoding == Encoding::Raw };
+            self.put_rdb(&portable.value, placed).expect("what a store has written can be read");
+            self.set_deadline(portable.deadline);
+            return;
+        }
         let deadline = portable.deadline.map_or(Deadline::None, Deadline::At);
         let put = Put { deadline, flags: portable.flags, encoding: portable.encoding };
         self.write(Content::lent(&portable.value), put);
@@ -352,6 +382,14 @@ impl Cell<'_> {
             LiftedContent::Bytes(bytes) => self.write_as(kind, form, Content::Inline(&bytes), put),
         }
         self.set_field_timer();
+    }
+
+    /// Frees what was lifted and is not needed any more.
+    pub(crate) fn bury(&mut self, lifted: Lifted) {
+        if let LiftedContent::Object(object) = lifted.content {
+            self.store.apart_bytes += object.apart_bytes();
+            self.store.bury_object(object);
+        }
     }
 
     /// Of a hash: brings its timer to the next of its fields' deadlines.

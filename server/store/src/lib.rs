@@ -13,6 +13,7 @@ mod members;
 mod needle;
 mod object;
 pub mod pack;
+pub mod rdb;
 mod rng;
 mod segment;
 pub mod set;
@@ -195,6 +196,7 @@ pub struct Portable {
     pub flags: u32,
     /// Unix time, ms.
     pub deadline: Option<u64>,
+    /// Of a collection: `Raw` if it is kept in the form for large ones, else `Auto`.
     pub encoding: Encoding,
 }
 

@@ -1,8 +1,8 @@
 //! Room: command. Deadlines: setting, dropping and telling them.
 //! Touches: base, store.
 
-use crate::context::Ctx;
-use crate::keep::{lookup, or_fault};
+use crate::context::{Class, Ctx};
+use crate::keep::{lookup, missed, or_fault};
 use base::number::parse_i64;
 use base::{Args, Fault, Reply};
 
@@ -94,8 +94,14 @@ fn set_deadline(ctx: &mut Ctx<'_>, args: Args<'_>, scale: Scale, reply: &mut dyn
     }
     // A time that has come removes the key: negative ones are in the past too.
     match u64::try_from(at) {
-        Ok(at) if at > now_ms => cell.set_deadline(Some(at)),
-        _ => drop(cell.remove()),
+        Ok(at) if at > now_ms => {
+            cell.set_deadline(Some(at));
+            ctx.notify(Class::GENERIC, "expire", &args[1]);
+        }
+        _ => {
+            cell.remove();
+            ctx.notify(Class::GENERIC, "del", &args[1]);
+        }
     }
     reply.int(1);
 }
@@ -114,6 +120,7 @@ pub fn persist(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut dyn Reply) {
     let mortal = cell.entry().is_some_and(|entry| entry.deadline().is_some());
     if mortal {
         cell.set_deadline(None);
+        ctx.notify(Class::GENERIC, "persist", &args[1]);
     }
     reply.int(mortal.into());
 }
@@ -142,6 +149,9 @@ pub fn pexpiretime(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut dyn Reply) {
 fn tell(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut dyn Reply, show: fn(u64, u64) -> u64) {
     let deadline = ctx.store.peek(ctx.db, &args[1], ctx.now_ms).map(|entry| entry.deadline());
     ctx.store.count(deadline.is_some());
+    if deadline.is_none() {
+        missed(ctx, &args[1]);
+    }
     reply.int(match deadline {
         None => -2,
         Some(None) => -1,

@@ -2,7 +2,7 @@
 //! Touches: base, store.
 
 use crate::context::Ctx;
-use crate::keep::or_fault;
+use crate::keep::{missed, or_fault};
 use base::number::parse_i64;
 use base::{Args, Fault, Reply};
 use store::{Body, Encoding, Entry, Kind};
@@ -17,6 +17,9 @@ const EMBSTR_BYTES_MAX: usize = 44;
 pub fn type_of(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut dyn Reply) {
     let kind = ctx.store.peek(ctx.db, &args[1], ctx.now_ms).map(Entry::kind);
     ctx.store.count(kind.is_some());
+    if kind.is_none() {
+        missed(ctx, &args[1]);
+    }
     reply.simple(kind.map_or("none", Kind::name));
 }
 

@@ -1,11 +1,12 @@
 //! Room: command. Rows of the generic family.
 //! Source of arity, flags, categories, key positions and arguments: COMMAND INFO and COMMAND DOCS of Redis 7.2.
 
+use super::sort::{sort_keys, sort_ro_keys};
 use super::*;
 use crate::row::{Category, Docs, Flag, KeyFlag, KeySpec, Keys, Row, Run, Verb};
 
 /// What works on keys of any type.
-pub static GENERIC: [Row; 23] = [
+pub static GENERIC: [Row; 27] = [
     Row {
         name: "copy",
         arity: -3,
@@ -40,6 +41,24 @@ pub static GENERIC: [Row; 23] = [
             complexity: "O(N), N: keys; O(M) for a value of M elements",
             tips: &["request_policy:multi_shard", "response_policy:agg_sum"],
             arguments: "key:key0*",
+            ..Docs::NONE
+        },
+        ..Row::NONE
+    },
+    Row {
+        name: "dump",
+        arity: 2,
+        flags: Flag::READONLY,
+        acl: Category::KEYSPACE | Category::READ | Category::SLOW,
+        keys: Keys::Specs(&[KeySpec { flags: KeyFlag::RO | KeyFlag::ACCESS, first: 1, ..KeySpec::ONE }]),
+        run: Run::One(dump),
+        docs: Docs {
+            summary: "Gives a value as bytes, for RESTORE.",
+            since: "2.6.0",
+            group: "generic",
+            complexity: "O(N), N: bytes of the value",
+            tips: &["nondeterministic_output"],
+            arguments: "key:key0",
             ..Docs::NONE
         },
         ..Row::NONE
@@ -316,6 +335,25 @@ pub static GENERIC: [Row; 23] = [
         ..Row::NONE
     },
     Row {
+        name: "restore",
+        arity: -4,
+        flags: Flag::WRITE | Flag::DENYOOM,
+        acl: Category::KEYSPACE | Category::WRITE | Category::SLOW | Category::DANGEROUS,
+        keys: Keys::Specs(&[KeySpec { flags: KeyFlag::OW | KeyFlag::UPDATE, first: 1, ..KeySpec::ONE }]),
+        run: Run::One(restore),
+        docs: Docs {
+            summary: "Makes a key of the bytes that DUMP gave.",
+            since: "2.6.0",
+            group: "generic",
+            complexity: "O(N), N: bytes of the value; O(N log N) for sorted sets",
+            history: &[("3.0.0", "`REPLACE`."), ("5.0.0", "`ABSTTL`."), ("5.0.0", "`IDLETIME` and `FREQ`.")],
+            arguments: "key:key0 ttl:int serialized-value replace!REPLACE?@3.0.0 absttl!ABSTTL?@5.0.0 \
+                        seconds:int=IDLETIME?@5.0.0 frequency:int=FREQ?@5.0.0",
+            ..Docs::NONE
+        },
+        ..Row::NONE
+    },
+    Row {
         name: "scan",
         arity: -2,
         flags: Flag::READONLY | Flag::TOUCHES_ARBITRARY_KEYS,
@@ -329,6 +367,73 @@ pub static GENERIC: [Row; 23] = [
             tips: &["nondeterministic_output", "request_policy:special", "response_policy:special"],
             history: &[("6.0.0", "`TYPE`.")],
             arguments: "cursor:int pattern:pattern=MATCH? count:int=COUNT? type=TYPE?@6.0.0",
+            ..Docs::NONE
+        },
+        ..Row::NONE
+    },
+    Row {
+        name: "sort",
+        arity: -2,
+        flags: Flag::WRITE | Flag::DENYOOM | Flag::MOVABLE_KEYS,
+        acl: Category::WRITE
+            | Category::SET
+            | Category::SORTEDSET
+            | Category::LIST
+            | Category::SLOW
+            | Category::DANGEROUS,
+        keys: Keys::Sought(
+            &[
+                KeySpec { flags: KeyFlag::RO | KeyFlag::ACCESS, first: 1, ..KeySpec::ONE },
+                KeySpec {
+                    flags: KeyFlag::RO | KeyFlag::ACCESS,
+                    notes: "BY and GET make keys of the elements",
+                    ..KeySpec::UNKNOWN
+                },
+                KeySpec { flags: KeyFlag::OW | KeyFlag::UPDATE, notes: "STORE may stand anywhere", ..KeySpec::UNKNOWN },
+            ],
+            sort_keys,
+        ),
+        run: Run::Together(&SORT),
+        docs: Docs {
+            summary: "Sorts the elements of a list, a set or a sorted set; may store them.",
+            since: "1.0.0",
+            group: "generic",
+            complexity: "O(N + M log M), N: elements, M: those that are sorted",
+            arguments: "key:key0 by-pattern:pattern1=BY?/pattern limit(offset:int count:int)=LIMIT? \
+                        get-pattern:pattern1=GET?*+/pattern order{asc!ASC desc!DESC}? sorting!ALPHA? destination:key2=STORE?",
+            ..Docs::NONE
+        },
+        ..Row::NONE
+    },
+    Row {
+        name: "sort_ro",
+        arity: -2,
+        flags: Flag::READONLY | Flag::MOVABLE_KEYS,
+        acl: Category::READ
+            | Category::SET
+            | Category::SORTEDSET
+            | Category::LIST
+            | Category::SLOW
+            | Category::DANGEROUS,
+        keys: Keys::Sought(
+            &[
+                KeySpec { flags: KeyFlag::RO | KeyFlag::ACCESS, first: 1, ..KeySpec::ONE },
+                KeySpec {
+                    flags: KeyFlag::RO | KeyFlag::ACCESS,
+                    notes: "BY and GET make keys of the elements",
+                    ..KeySpec::UNKNOWN
+                },
+            ],
+            sort_ro_keys,
+        ),
+        run: Run::Together(&SORT_RO),
+        docs: Docs {
+            summary: "Sorts the elements of a list, a set or a sorted set.",
+            since: "7.0.0",
+            group: "generic",
+            complexity: "O(N + M log M), N: elements, M: those that are sorted",
+            arguments: "key:key0 by-pattern:pattern1=BY?/pattern limit(offset:int count:int)=LIMIT? \
+                        get-pattern:pattern1=GET?*+/pattern order{asc!ASC desc!DESC}? sorting!ALPHA?",
             ..Docs::NONE
         },
         ..Row::NONE

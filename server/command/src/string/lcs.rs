@@ -58,9 +58,12 @@ impl Options {
 
 /// LCS key1 key2 [LEN] [IDX] [MINMATCHLEN length] [WITHMATCHLEN]
 pub fn lcs(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut dyn Reply) {
-    let mut read = |key| {
-        let entry = ctx.store.read(ctx.db, key, ctx.now_ms, !ctx.no_touch);
-        entry.map_or(Ok(Bytes::new()), |entry| super::string(entry).map(|entry| entry.portable().value))
+    let mut read = |key| match ctx.store.read(ctx.db, key, ctx.now_ms, !ctx.no_touch) {
+        Some(entry) => super::string(entry).map(|entry| entry.portable().value),
+        None => {
+            crate::keep::missed(ctx, key);
+            Ok(Bytes::new())
+        }
     };
     let (a, b) = (read(args.at(1)), read(args.at(2)));
     let (Ok(a), Ok(b)) = (a, b) else {

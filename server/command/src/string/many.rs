@@ -3,8 +3,8 @@
 
 use super::{speak, string};
 use crate::context::Ctx;
-use crate::keep::same_db;
-use crate::row::{Decide, Fetched, Read, Together, Write};
+use crate::keep::{lookup, missed, same_db, told_set};
+use crate::row::{Decide, Fetched, Read, Together, Told, Write};
 use base::{Args, Fault, Reply};
 use bytes::Bytes;
 use std::collections::HashSet;
@@ -17,7 +17,11 @@ pub fn mget(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut dyn Reply) {
         // What is no string reads as missing: the one command that hides a wrong type.
         match ctx.store.read(ctx.db, key, ctx.now_ms, !ctx.no_touch).map(string) {
             Some(Ok(entry)) => speak(entry, reply),
-            _ => reply.null(),
+            Some(Err(_)) => reply.null(),
+            None => {
+                missed(ctx, key);
+                reply.null();
+            }
         }
     }
 }
@@ -51,7 +55,7 @@ pub fn msetnx(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut dyn Reply) {
         return reply.fault(&Fault::WrongArity("msetnx"));
     }
     for (key, _) in pairs(args) {
-        if crate::keep::lookup(ctx, key).entry().is_some() {
+        if lookup(ctx, key).entry().is_some() {
             return reply.int(0);
         }
     }
@@ -65,7 +69,10 @@ fn pairs(args: Args<'_>) -> impl DoubleEndedIterator<Item = (&[u8], &[u8])> {
 
 fn put_all(ctx: &mut Ctx<'_>, args: Args<'_>) {
     for (key, value) in pairs(args) {
-        crate::keep::lookup(ctx, key).put(value, Put::default());
+        let mut cell = lookup(ctx, key);
+        let new = cell.entry().is_none();
+        cell.put(value, Put::default());
+        told_set(ctx, new, key);
     }
 }
 
@@ -103,7 +110,7 @@ fn write_all(decide: &mut Decide<'_>, args: Args<'_>) {
         if seen.insert(key) {
             let value = Bytes::copy_from_slice(value);
             let portable = Portable { kind: Kind::String, value, flags: 0, deadline: None, encoding: Encoding::Auto };
-            decide.writes.push((n, decide.db, Write::Put(portable)));
+            decide.writes.push((n, decide.db, Write::Put(portable, Told::SET)));
         }
     }
 }

@@ -2,8 +2,8 @@
 //! Touches: base, store.
 
 use super::{speak, string};
-use crate::context::Ctx;
-use crate::keep::{lookup, or_fault};
+use crate::context::{Class, Ctx};
+use crate::keep::{lookup, missed, or_fault, told_set};
 use base::number::parse_i64;
 use base::{Args, Fault, Reply};
 use store::{Deadline, Put};
@@ -11,7 +11,10 @@ use store::{Deadline, Put};
 /// GET key
 pub fn get(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut dyn Reply) {
     match ctx.store.read(ctx.db, &args[1], ctx.now_ms, !ctx.no_touch) {
-        None => reply.null(),
+        None => {
+            missed(ctx, &args[1]);
+            reply.null();
+        }
         Some(entry) => speak(or_fault!(string(entry), reply), reply),
     }
 }
@@ -103,7 +106,10 @@ impl<'a> Options<'a> {
 pub fn set(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut dyn Reply) {
     // Most SETs have no options: no look at the old entry is needed.
     if args.len() == 3 {
-        lookup(ctx, &args[1]).put(&args[2], Put::default());
+        let mut cell = lookup(ctx, &args[1]);
+        let new = cell.entry().is_none();
+        cell.put(&args[2], Put::default());
+        told_set(ctx, new, &args[1]);
         return reply.ok();
     }
     let o = or_fault!(Options::parse(args.from(3), true), reply);
@@ -123,6 +129,18 @@ pub fn set(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut dyn Reply) {
     let write = !(o.nx && found || o.xx && !found);
     if write {
         put(&mut cell, &args[2], deadline, now_ms);
+    }
+    if o.get && !found {
+        missed(ctx, &args[1]);
+    }
+    if write {
+        told_set(ctx, !found, &args[1]);
+        if let Deadline::At(at) = deadline {
+            ctx.notify(Class::GENERIC, "expire", &args[1]);
+            if at <= now_ms {
+                ctx.notify(Class::EXPIRED, "expired", &args[1]);
+            }
+        }
     }
     match (o.get, write) {
         (true, _) => ctx.store.count(found),
@@ -146,6 +164,7 @@ pub fn setnx(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut dyn Reply) {
     let absent = cell.entry().is_none();
     if absent {
         cell.put(&args[2], Put::default());
+        told_set(ctx, true, &args[1]);
     }
     reply.int(absent.into());
 }
@@ -164,7 +183,11 @@ pub fn psetex(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut dyn Reply) {
 
 fn set_until(ctx: &mut Ctx<'_>, args: Args<'_>, expire: Expire<'_>, verb: &'static str, reply: &mut dyn Reply) {
     let deadline = Deadline::At(or_fault!(expire.deadline(verb, ctx.now_ms), reply));
-    lookup(ctx, &args[1]).put(&args[3], Put { deadline, ..Put::default() });
+    let mut cell = lookup(ctx, &args[1]);
+    let new = cell.entry().is_none();
+    cell.put(&args[3], Put { deadline, ..Put::default() });
+    told_set(ctx, new, &args[1]);
+    ctx.notify(Class::GENERIC, "expire", &args[1]);
     reply.ok();
 }
 
@@ -183,6 +206,10 @@ pub fn getset(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut dyn Reply) {
     };
     cell.put(&args[2], Put::default());
     ctx.store.count(found);
+    if !found {
+        missed(ctx, &args[1]);
+    }
+    told_set(ctx, !found, &args[1]);
 }
 
 /// GETDEL key
@@ -194,6 +221,11 @@ pub fn getdel(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut dyn Reply) {
     }
     let found = cell.remove();
     ctx.store.count(found);
+    if found {
+        ctx.notify(Class::GENERIC, "del", &args[1]);
+    } else {
+        missed(ctx, &args[1]);
+    }
 }
 
 /// GETEX key [EX s|PX ms|EXAT s|PXAT ms|PERSIST]
@@ -203,8 +235,10 @@ pub fn getex(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut dyn Reply) {
     let mut cell = lookup(ctx, &args[1]);
     let Some(entry) = cell.entry() else {
         reply.null();
-        return ctx.store.count(false);
+        ctx.store.count(false);
+        return missed(ctx, &args[1]);
     };
+    let mut event = None;
     let outcome = string(entry).and_then(|entry| {
         let deadline = o.expire().map(|expire| expire.deadline("getex", now_ms)).transpose()?;
         Ok((entry, deadline))
@@ -214,12 +248,24 @@ pub fn getex(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut dyn Reply) {
         Ok((entry, deadline)) => {
             speak(entry, reply);
             match deadline {
-                Some(at) if at <= now_ms => drop(cell.remove()),
-                Some(at) => cell.set_deadline(Some(at)),
-                None if o.persist => cell.set_deadline(None),
+                Some(at) if at <= now_ms => {
+                    cell.remove();
+                    event = Some("del");
+                }
+                Some(at) => {
+                    cell.set_deadline(Some(at));
+                    event = Some("expire");
+                }
+                None if o.persist && entry.deadline().is_some() => {
+                    cell.set_deadline(None);
+                    event = Some("persist");
+                }
                 None => {}
             }
         }
     }
     ctx.store.count(true);
+    if let Some(event) = event {
+        ctx.notify(Class::GENERIC, event, &args[1]);
+    }
 }
