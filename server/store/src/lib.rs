@@ -90,7 +90,7 @@ impl Default for Packing {
     /// Redis 7.2's defaults.
     fn default() -> Packing {
         Packing {
-            hash_entries: 128,
+            hash_entries: 512,
             hash_value_bytes: 64,
             intset_entries: 512,
             set_entries: 128,
