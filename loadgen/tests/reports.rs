@@ -120,7 +120,7 @@ fn what_is_no_report_is_refused_with_a_reason() {
         (&broken, "not a report"),
     ];
     for (text, why) in cases {
-        let refused = read_json(text).err().expect("refused");
+        let refused = read_json(text).expect_err("refused");
         assert!(refused.contains(why), "{refused}");
     }
 }

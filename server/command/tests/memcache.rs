@@ -38,7 +38,8 @@ struct Handlers {
 
 impl Handlers {
     fn new(shards: usize) -> Handlers {
-        let limits = Limits { value_bytes_max: 512 << 20, item_bytes_max: 1 << 20, lfu: false, databases: 1, shards: 1 };
+        let limits =
+            Limits { value_bytes_max: 512 << 20, item_bytes_max: 1 << 20, lfu: false, databases: 1, shards: 1 };
         let mut handlers = Handlers {
             shards,
             stores: vec![],

@@ -138,7 +138,7 @@ fn check(case: &Case, seed: u64) {
     let mut deadline = None;
     for step in 0..steps(case.steps) {
         let context = || format!("{context} step {step}");
-        let growing = step / (case.steps / 8).max(1) % 2 == 0;
+        let growing = (step / (case.steps / 8).max(1)).is_multiple_of(2);
         let mut cell = store.cell(DB, key, NOW_MS);
         match dice.below(100) {
             n if n < if growing { 60 } else { 25 } => {

@@ -46,13 +46,8 @@ pub struct Handlers {
 
 impl Handlers {
     pub fn new(shards: usize) -> Handlers {
-        let limits = Limits {
-            value_bytes_max: 512 << 20,
-            item_bytes_max: 1 << 20,
-            lfu: false,
-            databases: DATABASES,
-            shards,
-        };
+        let limits =
+            Limits { value_bytes_max: 512 << 20, item_bytes_max: 1 << 20, lfu: false, databases: DATABASES, shards };
         // A moment in 2026, so that what is asked of absolute times behaves as it does on a real clock.
         Handlers {
             shards,

@@ -277,9 +277,7 @@ impl Engine {
             self.take_reply_mode(index);
             return self.refuse(index, Some(row), &fault);
         }
-        if conn_listens
-            && let Some(fault) = self.listener_objection(index, row)
-        {
+        if conn_listens && let Some(fault) = self.listener_objection(index, row) {
             self.take_reply_mode(index);
             return self.refuse(index, Some(row), &fault);
         }

@@ -11,8 +11,8 @@ use bytes::Bytes;
 use command::context::{Class, Event, Events};
 use command::row::{Row, Run, Verb};
 use std::collections::HashMap;
-use store::Faded;
 use std::sync::Arc;
+use store::Faded;
 
 /// What a name is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

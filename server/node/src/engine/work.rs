@@ -3,8 +3,8 @@
 use super::{Chore, Engine, HINTS, Mail};
 use crate::batch::{Batch, Record};
 use crate::session::Stall;
-use command::context::Class;
 use base::ShardId;
+use command::context::Class;
 
 /// Entries that may expire, be evicted or be buried in one turn: about 50 µs each.
 const EXPIRED_A_TURN: usize = 256;
