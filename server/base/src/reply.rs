@@ -33,6 +33,14 @@ pub trait Reply {
     }
     /// Comes before each of `pairs`.
     fn pair(&mut self) {}
+    /// The head of `n` names, each with what it names: a map in RESP3, in RESP2 an array of arrays, where `named` begins each.
+    fn named_all(&mut self, n: usize) {
+        self.array(n);
+    }
+    /// Comes before each of `named_all`.
+    fn named(&mut self) {
+        self.array(2);
+    }
     /// The head of `n` replies that follow.
     fn set(&mut self, n: usize);
     /// The head of `n` replies that follow, out of band in RESP3.

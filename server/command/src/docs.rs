@@ -8,7 +8,7 @@
 //!          | ":int" | ":double" | ":pattern" | ":time"
 //!          | ":key" digit      a key; the digit is the index of its key specification
 //!          | ":pattern" digit  what makes keys, in the same way
-//!          | "!" TOKEN         a word that stands for itself
+//!          | "!" TOKEN         a word that stands for itself; `=`, `~` and `*` are words too
 //!          | "{" list "}"      one of these
 //!          | "(" list ")"      all of these, in this order
 //! mark     = "=" TOKEN         the word that precedes it
@@ -92,6 +92,16 @@ fn word<'a>(rest: &mut &'a str) -> Option<&'a str> {
     (!word.is_empty()).then_some(word)
 }
 
+/// A word, or one of the marks that stand for themselves in XADD.
+fn token<'a>(rest: &mut &'a str) -> Option<&'a str> {
+    if !rest.starts_with(['=', '~', '*']) {
+        return word(rest);
+    }
+    let (mark, more) = rest.split_at(1);
+    *rest = more;
+    Some(mark)
+}
+
 fn argument<'a>(rest: &mut &'a str) -> Option<Argument<'a>> {
     let mut a = Argument {
         name: word(rest)?,
@@ -122,7 +132,7 @@ fn argument<'a>(rest: &mut &'a str) -> Option<Argument<'a>> {
                     key => Kind::Key(key.strip_prefix("key")?.parse().ok()?),
                 }
             }
-            '!' => (a.kind, a.token) = (Kind::Token, Some(word(rest)?)),
+            '!' => (a.kind, a.token) = (Kind::Token, Some(token(rest)?)),
             '{' | '(' => {
                 let parts = list(rest)?;
                 *rest = rest.strip_prefix(if c == '{' { '}' } else { ')' })?;

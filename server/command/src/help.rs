@@ -33,6 +33,8 @@ fn entries(container: &str) -> &'static [Entry] {
         "object" => OBJECT,
         "pubsub" => PUBSUB,
         "slowlog" => SLOWLOG,
+        "xgroup" => XGROUP,
+        "xinfo" => XINFO,
         _ => &[],
     }
 }
@@ -178,6 +180,29 @@ const SLOWLOG: &[Entry] = &[
     ),
     ("LEN", &["How many entries there are."]),
     ("RESET", &["Empty the log."]),
+];
+
+const XGROUP: &[Entry] = &[
+    (
+        "CREATE <key> <groupname> <id|$> [option]",
+        &[
+            "Add a group that has read up to <id>. Options:",
+            "* MKSTREAM",
+            "  Create the stream where there is none.",
+            "* ENTRIESREAD entries_read",
+            "  How many entries it has read so far.",
+        ],
+    ),
+    ("CREATECONSUMER <key> <groupname> <consumer>", &["Add a consumer to a group."]),
+    ("DELCONSUMER <key> <groupname> <consumer>", &["Take a consumer out of a group."]),
+    ("DESTROY <key> <groupname>", &["Delete a group."]),
+    ("SETID <key> <groupname> <id|$> [ENTRIESREAD entries_read]", &["Say up to where a group has read."]),
+];
+
+const XINFO: &[Entry] = &[
+    ("CONSUMERS <key> <groupname>", &["The consumers of a group."]),
+    ("GROUPS <key>", &["The groups of a stream."]),
+    ("STREAM <key> [FULL [COUNT <count>]", &["All about a stream."]),
 ];
 
 #[cfg(test)]

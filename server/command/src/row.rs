@@ -486,6 +486,8 @@ pub enum Verb {
     Scan,
     Wait,
     ObjectHelp,
+    XgroupHelp,
+    XinfoHelp,
     // server
     CommandList,
     CommandCount,

@@ -14,7 +14,7 @@ use crate::pubsub::{PUBSUB, PUBSUB_SUBS};
 use crate::row::{KeySpec, Keys, Row};
 use crate::server::{COMMAND, CONFIG, LATENCY, MEMORY, SERVER, SLOWLOG};
 use crate::set::SET;
-use crate::stream::STREAM;
+use crate::stream::{STREAM, XGROUP, XINFO};
 use crate::string::STRING;
 use crate::zset::ZSET;
 use base::{Args, Fault};
@@ -22,7 +22,7 @@ use std::collections::HashMap;
 
 /// Every row there is. A row's number is its place in this order, the most used families first. RESP's families stand
 /// before their containers' subcommands.
-static FAMILIES: [&[Row]; 24] = [
+static FAMILIES: [&[Row]; 26] = [
     &STRING,
     &GENERIC,
     &HASH,
@@ -46,6 +46,8 @@ static FAMILIES: [&[Row]; 24] = [
     &MEMORY,
     &PUBSUB_SUBS,
     &SLOWLOG,
+    &XGROUP,
+    &XINFO,
     &CLUSTER,
 ];
 

@@ -3,7 +3,7 @@
 //!
 //! Written is version 11 (Redis 7.2): small collections as listpacks and sets of integers as intsets, for these are nearly what
 //! lies in an entry; large ones element by element. Read is every form that versions 6 to 12 have for strings, lists,
-//! sets, hashes and sorted sets: `read` takes a body apart into `Parsed`, without trust in any byte of it; `place` makes an
+//! sets, hashes, sorted sets and streams: `read` takes a body apart into `Parsed`, without trust in any byte of it; `place` makes an
 //! entry of that. Source of all forms: rdb.c, listpack.c, ziplist.c, zipmap.c, intset.c and lzf_d.c of Redis 7.2, rdb.c of 7.4 for
 //! hashes whose fields have deadlines.
 

@@ -273,6 +273,8 @@ impl Handlers {
                 reply.bulk(format!("keyspace_hits:{hits}\r\nkeyspace_misses:{misses}\r\n").as_bytes());
             }
             Verb::ObjectHelp => help::help("object", reply),
+            Verb::XgroupHelp => help::help("xgroup", reply),
+            Verb::XinfoHelp => help::help("xinfo", reply),
             Verb::MemoryHelp => help::help("memory", reply),
             Verb::Command
             | Verb::CommandCount

@@ -73,6 +73,8 @@ pub fn serve(engine: &mut Engine, index: u32, verb: Verb, row: &'static Row, arg
         | CommandInfo
         | CommandList => commands::command(engine, index, verb, args),
         ObjectHelp => commands::help(engine, index, "object"),
+        XgroupHelp => commands::help(engine, index, "xgroup"),
+        XinfoHelp => commands::help(engine, index, "xinfo"),
         Wait => replication::wait(engine, index, args),
         Role => replication::role(engine, index),
         ClusterHelp => commands::help(engine, index, "cluster"),

@@ -5,6 +5,7 @@ use super::read::{self, Elements, Form, Parsed};
 use crate::cell::Cell;
 use crate::hash::{Fields, HashCell};
 use crate::list::End;
+use crate::object::Object;
 use crate::pack;
 use crate::set::SetCell;
 use crate::zset::{Done, How, ZsetMut};
@@ -28,7 +29,13 @@ impl<'a> Cell<'a> {
     /// Creates or replaces everything with a value as RDB files write it: a type byte, then a body; without a deadline. Where the
     /// bytes are no value nothing is changed. Fields that are due are left out; if none remain there is nothing.
     pub fn put_rdb(&mut self, bytes: &[u8], placed: Placed) -> Result<(), BadData> {
-        let parsed = read::value(bytes)?;
+        let parsed = match read::value(bytes)? {
+            Parsed::Stream(stream) => {
+                self.put_object(Box::new(Object::Stream(*stream)), Deadline::None);
+                return Ok(());
+            }
+            parsed => parsed,
+        };
         let now_ms = self.now_ms;
         // Only while it is placed is it seen whether two members are the same.
         let old = self.lift();
@@ -50,6 +57,7 @@ impl<'a> Cell<'a> {
                 done
             }
             Parsed::Zset { members, scores } => self.place_zset(members, scores, placed),
+            Parsed::Stream(_) => unreachable!("placed above"),
         };
         match (done, old) {
             (Ok(()), Some(old)) => self.bury(old),

@@ -3,6 +3,7 @@
 
 use super::{BadData, kind, lzf, old, pieces, stream};
 use crate::pack::{self, Digits, Item};
+use crate::stream::Stream;
 use base::number::parse_f64;
 use std::borrow::Cow;
 
@@ -29,6 +30,7 @@ pub enum Parsed {
         members: Elements,
         scores: Vec<f64>,
     },
+    Stream(Box<Stream>),
 }
 
 /// How a set, hash or sorted set was written.
@@ -78,11 +80,11 @@ pub fn value(bytes: &[u8]) -> Result<Parsed, BadData> {
         kind::HASH_TIMED_RC | kind::HASH_TIMED_LISTPACK_RC | kind::HASH_TIMED | kind::HASH_TIMED_LISTPACK => {
             timed_hash(kind, &mut from)?
         }
-        kind::STREAM | kind::STREAM_2 | kind::STREAM_3 => return stream::read(kind, from.rest),
+        kind::STREAM | kind::STREAM_2 | kind::STREAM_3 => return stream::read(kind, &mut from),
         _ => return Err(BadData),
     };
     let empty = match &parsed {
-        Parsed::String(_) => false,
+        Parsed::String(_) | Parsed::Stream(_) => false,
         Parsed::List { elements, .. } => elements.count == 0,
         Parsed::Set { members, .. } | Parsed::Zset { members, .. } => members.count == 0,
         Parsed::Hash { pairs, .. } => pairs.count == 0,
@@ -248,8 +250,8 @@ fn timed_hash(kind: u8, from: &mut Reader<'_>) -> Result<Parsed, BadData> {
 }
 
 /// What is left of a body.
-struct Reader<'a> {
-    rest: &'a [u8],
+pub(super) struct Reader<'a> {
+    pub rest: &'a [u8],
 }
 
 /// A length, or what stands in place of one.
@@ -264,13 +266,13 @@ impl<'a> Reader<'a> {
         Ok(self.take::<1>()?[0])
     }
 
-    fn take<const N: usize>(&mut self) -> Result<&'a [u8; N], BadData> {
+    pub fn take<const N: usize>(&mut self) -> Result<&'a [u8; N], BadData> {
         let (taken, rest) = self.rest.split_first_chunk().ok_or(BadData)?;
         self.rest = rest;
         Ok(taken)
     }
 
-    fn bytes(&mut self, len: u64) -> Result<&'a [u8], BadData> {
+    pub fn bytes(&mut self, len: u64) -> Result<&'a [u8], BadData> {
         let len = usize::try_from(len).map_err(|_| BadData)?;
         let (taken, rest) = self.rest.split_at_checked(len).ok_or(BadData)?;
         self.rest = rest;
@@ -290,14 +292,14 @@ impl<'a> Reader<'a> {
         })
     }
 
-    fn len(&mut self) -> Result<u64, BadData> {
+    pub fn len(&mut self) -> Result<u64, BadData> {
         match self.len_or_encoding()? {
             Len::Plain(len) => Ok(len),
             Len::Encoded(_) => Err(BadData),
         }
     }
 
-    fn string(&mut self) -> Result<Cow<'a, [u8]>, BadData> {
+    pub fn string(&mut self) -> Result<Cow<'a, [u8]>, BadData> {
         let n: i64 = match self.len_or_encoding()? {
             Len::Plain(len) => return Ok(Cow::Borrowed(self.bytes(len)?)),
             Len::Encoded(0) => i8::from_le_bytes(*self.take()?).into(),

@@ -1,17 +1,218 @@
 //! Room: store. Streams in RDB bodies: types 15, 19 and 21. Touches: nothing beyond this crate.
+//! Source: rdbSaveObject and rdbLoadObject in rdb.c, streamValidateListpackIntegrity in t_stream.c of Redis 7.2.
 //!
-//! The place where their codec belongs. A stream cannot be read yet: its types are refused as unknown ones are.
+//! A node is its first id and a listpack: how many entries, how many deleted, the names of the first's fields, a zero; then of each
+//! entry flags, what its id is above the first, its names unless they are the first's, its values, and how many elements that were.
+//! Deleted entries are not written.
 
 use super::BadData;
-use super::read::Parsed;
+use super::read::{Parsed, Reader};
+use super::{kind, pieces, write};
 use crate::cell::Entry;
+use crate::pack::{self, Item};
+use crate::stream::{Id, Nack, Stream};
+use std::collections::BTreeMap;
+
+/// t_stream.c, STREAM_ITEM_FLAG_DELETED, STREAM_ITEM_FLAG_SAMEFIELDS
+const DELETED: i64 = 1;
+const SAME_NAMES: i64 = 2;
 
 /// Appends type byte and body of a stream.
-pub fn write(_entry: Entry<'_>, _out: &mut Vec<u8>) {
-    unreachable!("no command makes a stream");
+pub fn write(entry: Entry<'_>, out: &mut Vec<u8>) {
+    let stream = entry.stream().expect("callers have seen its kind");
+    let log = stream.log();
+    out.push(kind::STREAM_3);
+    write::len(out, log.nodes().count() as u64);
+    let mut listpack = Vec::new();
+    for node in log.nodes() {
+        let first = node.first;
+        listpack.clear();
+        pieces::listpack(&mut listpack, |to| {
+            let int = |to: &mut pieces::Listpack<'_>, n: i64| to.push_item(Item::Number(n));
+            int(to, node.len() as i64);
+            int(to, 0);
+            int(to, node.names().count() as i64);
+            node.names().for_each(|name| to.push_item(name));
+            int(to, 0);
+            for entry in node.entries() {
+                let (same, fields) = (entry.has_same_names(), entry.fields() as i64);
+                int(to, if same { SAME_NAMES } else { 0 });
+                int(to, entry.id.ms.wrapping_sub(first.ms) as i64);
+                int(to, entry.id.seq.wrapping_sub(first.seq) as i64);
+                if !same {
+                    int(to, fields);
+                }
+                for (name, value) in entry.pairs() {
+                    if !same {
+                        to.push_item(name);
+                    }
+                    to.push_item(value);
+                }
+                int(to, if same { fields + 3 } else { 2 * fields + 4 });
+            }
+        });
+        write::plain(out, &id_bytes(first));
+        write::plain(out, &listpack);
+    }
+    write::len(out, log.len());
+    for id in [log.last(), log.first(), log.max_deleted()] {
+        id_parts(out, id);
+    }
+    write::len(out, log.added());
+    write::len(out, stream.groups().len() as u64);
+    for (name, group) in stream.groups() {
+        write::string(out, name);
+        id_parts(out, group.last);
+        write::len(out, group.read as u64);
+        write::len(out, group.pending_len() as u64);
+        for (id, nack) in group.pending_from(Id::MIN) {
+            out.extend_from_slice(&id_bytes(id));
+            out.extend_from_slice(&nack.delivered_ms.to_le_bytes());
+            write::len(out, nack.deliveries);
+        }
+        write::len(out, group.consumer_count() as u64);
+        for consumer in group.consumers() {
+            write::string(out, consumer.name());
+            out.extend_from_slice(&consumer.seen_ms.to_le_bytes());
+            out.extend_from_slice(&consumer.active_ms.to_le_bytes());
+            write::len(out, consumer.pending_len() as u64);
+            consumer.pending_from(Id::MIN).for_each(|id| out.extend_from_slice(&id_bytes(id)));
+        }
+    }
+}
+
+fn id_bytes(id: Id) -> [u8; 16] {
+    (u128::from(id.ms) << 64 | u128::from(id.seq)).to_be_bytes()
+}
+
+fn id_parts(out: &mut Vec<u8>, id: Id) {
+    write::len(out, id.ms);
+    write::len(out, id.seq);
+}
+
+fn id_of(bytes: &[u8; 16]) -> Id {
+    let n = u128::from_be_bytes(*bytes);
+    Id::new((n >> 64) as u64, n as u64)
 }
 
 /// Takes a stream's body of type `kind` apart.
-pub fn read(_kind: u8, _body: &[u8]) -> Result<Parsed, BadData> {
-    Err(BadData)
+pub fn read(kind: u8, from: &mut Reader<'_>) -> Result<Parsed, BadData> {
+    let mut stream = Stream::default();
+    for _ in 0..from.len()? {
+        let first = id_of(from.string()?.as_ref().try_into().map_err(|_| BadData)?);
+        node(&from.string()?, first, &mut stream)?;
+    }
+    let len = from.len()?;
+    let last = id(from)?;
+    let log = stream.log_mut();
+    if len != log.len() || log.range_back(Id::MIN, Id::MAX).next().is_some_and(|top| top.id > last) {
+        return Err(BadData);
+    }
+    log.set_last(last);
+    let (mut max_deleted, mut added) = (Id::MIN, len);
+    if kind != kind::STREAM {
+        // The first id is known.
+        id(from)?;
+        (max_deleted, added) = (id(from)?, from.len()?);
+    }
+    log.set_max_deleted(max_deleted);
+    log.set_added(added);
+    for _ in 0..from.len()? {
+        group(kind, from, &mut stream)?;
+    }
+    Ok(Parsed::Stream(Box::new(stream)))
+}
+
+fn id(from: &mut Reader<'_>) -> Result<Id, BadData> {
+    Ok(Id::new(from.len()?, from.len()?))
+}
+
+fn node(listpack: &[u8], first: Id, stream: &mut Stream) -> Result<(), BadData> {
+    let mut pack = Vec::new();
+    pieces::read_listpack(listpack, |text| pack::push::<false>(&mut pack, text))?;
+    let mut items = pack::iter::<false>(&pack).map(|(_, item)| item);
+    let mut item = || items.next().ok_or(BadData);
+    let int = |item: Item<'_>| match item {
+        Item::Number(n) => Ok(n),
+        Item::Text(_) => Err(BadData),
+    };
+    let (live, dead) = (int(item()?)?, int(item()?)?);
+    let fields = usize::try_from(int(item()?)?).map_err(|_| BadData)?;
+    let mut names = Vec::new();
+    for _ in 0..fields {
+        names.push(item()?.to_vec());
+    }
+    if int(item()?)? != 0 {
+        return Err(BadData);
+    }
+    let (mut found, mut joins, log) = ((0, 0), false, stream.log_mut());
+    while let Ok(flags) = item() {
+        let flags = int(flags)?;
+        let id = Id::new(first.ms.wrapping_add(int(item()?)? as u64), first.seq.wrapping_add(int(item()?)? as u64));
+        let mut words: Vec<Vec<u8>> = Vec::new();
+        let elements = if flags & SAME_NAMES != 0 {
+            for name in &names {
+                words.push(name.clone());
+                words.push(item()?.to_vec());
+            }
+            fields as i64 + 3
+        } else {
+            let fields = int(item()?)?;
+            for _ in 0..fields {
+                words.push(item()?.to_vec());
+                words.push(item()?.to_vec());
+            }
+            2 * (words.len() as i64 / 2) + 4
+        };
+        if int(item()?)? != elements || !log.load(id, words.iter().map(|word| &word[..]), joins) {
+            return Err(BadData);
+        }
+        joins = true;
+        if flags & DELETED != 0 {
+            log.delete(id);
+            // The node may be gone with it.
+            joins = found.0 > 0;
+            found.1 += 1;
+        } else {
+            found.0 += 1;
+        }
+    }
+    if found == (live, dead) { Ok(()) } else { Err(BadData) }
+}
+
+fn group(kind: u8, from: &mut Reader<'_>, stream: &mut Stream) -> Result<(), BadData> {
+    let name = from.string()?.into_owned();
+    let last = id(from)?;
+    let read = if kind == kind::STREAM { stream.log().entries_up_to(last) } else { from.len()? as i64 };
+    if !stream.create_group(&name, last, read) {
+        return Err(BadData);
+    }
+    let mut pending = BTreeMap::new();
+    for _ in 0..from.len()? {
+        let id = id_of(from.take()?);
+        let nack = (i64::from_le_bytes(*from.take()?), from.len()?);
+        if pending.insert(id, nack).is_some() {
+            return Err(BadData);
+        }
+    }
+    let filled = stream.change_group(&name, |group, _| {
+        for _ in 0..from.len()? {
+            let (consumer, is_new) = group.find_or_create(&from.string()?, 0);
+            if !is_new {
+                return Err(BadData);
+            }
+            let seen_ms = i64::from_le_bytes(*from.take()?);
+            let active_ms = if kind == kind::STREAM_3 { i64::from_le_bytes(*from.take()?) } else { seen_ms };
+            let place = group.consumer_mut(consumer);
+            (place.seen_ms, place.active_ms) = (seen_ms, active_ms);
+            for _ in 0..from.len()? {
+                let id = id_of(from.take()?);
+                let (delivered_ms, deliveries) = pending.remove(&id).ok_or(BadData)?;
+                group.assign(id, Nack { consumer, delivered_ms, deliveries });
+            }
+        }
+        // Nothing is pending for nobody.
+        if pending.is_empty() { Ok(()) } else { Err(BadData) }
+    });
+    filled.unwrap_or(Err(BadData))
 }

@@ -75,7 +75,8 @@ pub fn string(out: &mut Vec<u8>, text: &[u8]) {
     }
 }
 
-fn plain(out: &mut Vec<u8>, text: &[u8]) {
+/// As it is.
+pub fn plain(out: &mut Vec<u8>, text: &[u8]) {
     len(out, text.len() as u64);
     out.extend_from_slice(text);
 }

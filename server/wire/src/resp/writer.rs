@@ -88,6 +88,9 @@ impl Reply for RespWriter<'_> {
     }
 
     fn drawn(&mut self, replies: Bytes) {
+        if replies.len() < SHARED_VALUE_BYTES_MIN {
+            return self.out.bytes.extend_from_slice(&replies);
+        }
         self.out.lend(replies);
     }
 
@@ -138,6 +141,17 @@ impl Reply for RespWriter<'_> {
     #[inline]
     fn pair(&mut self) {
         if self.three() {
+            self.array(2);
+        }
+    }
+
+    fn named_all(&mut self, n: usize) {
+        if self.three() { self.map(n) } else { self.array(n) }
+    }
+
+    #[inline]
+    fn named(&mut self) {
+        if !self.three() {
             self.array(2);
         }
     }
