@@ -323,7 +323,8 @@ fn no_words_trip_a_handler() {
     let seed = number("TORC_SEED").unwrap_or(0x70_72_63);
     println!("TORC_SEED={seed}");
     let mut random = Random(seed);
-    let verbs: Vec<&str> = command::table::commands().map(|row| row.name).collect();
+    // What SPOP draws is gone afterwards: from there on the two would hold different things.
+    let verbs: Vec<&str> = command::table::commands().map(|row| row.name).filter(|&name| name != "spop").collect();
     let mut engines = [Handlers::new(1), Handlers::new(3)];
     let mut answered = 0;
     for _ in 0..number("TORC_ASKS").unwrap_or(60_000) / 300 {
@@ -348,8 +349,10 @@ fn no_words_trip_a_handler() {
             answered += 1;
             three.send("", Ask::Words(&words)).expect("as the other did");
             let (one, three) = (one.receive("", 0), three.receive("", 0));
-            // What each of several stores holds is summed or shared out: sizes differ, nothing else.
-            if words[0] != b"memory" {
+            // What each of several stores holds is summed or shared out, so sizes differ; and what is drawn, or comes in no
+            // order, differs.
+            let tips = command::table::find(&words[0]).map_or(&[][..], |row| row.docs.tips);
+            if words[0] != b"memory" && !tips.iter().any(|tip| tip.starts_with("nondeterministic_output")) {
                 assert_eq!(one, three, "TORC_SEED={seed}: {words:?}");
             }
             let Received::Bytes(bytes) = one else { panic!("no reply to {words:?}") };
