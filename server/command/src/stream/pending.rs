@@ -82,15 +82,13 @@ impl Listing {
 
     /// A slice of them. From where on there is more.
     fn draw(&mut self, group: &Group, ids: impl Iterator<Item = Id>, now_ms: i64) -> Option<Id> {
-        let mut seen = 0;
-        for id in ids {
+        for (seen, id) in ids.enumerate() {
             if id > self.to || self.left == 0 {
                 return None;
             }
             if seen >= 2 * SLICE {
                 return Some(id);
             }
-            seen += 1;
             let Some(nack) = group.nack(id) else { continue };
             let idle_ms = now_ms.wrapping_sub(nack.delivered_ms);
             if self.min_idle_ms != 0 && idle_ms < self.min_idle_ms {

@@ -41,7 +41,7 @@ pub fn find_keys(args: Args<'_>, keys: &mut Vec<usize>) -> Result<(), Fault> {
             i += 2;
         } else if args.is(i, "STREAMS") {
             let n = args.len() - i - 1;
-            if n == 0 || n % 2 != 0 {
+            if n == 0 || !n.is_multiple_of(2) {
                 break;
             }
             keys.extend(i + 1..=i + n / 2);
@@ -85,7 +85,7 @@ impl<'a> Options<'a> {
                 i += 1;
                 o.count = parse_int(args.at(i))?.max(0) as u64;
             } else if args.is(i, "STREAMS") && more > 0 {
-                if more % 2 != 0 {
+                if !more.is_multiple_of(2) {
                     let (verb, symbol) = if in_group { ("xreadgroup", '>') } else { ("xread", '$') };
                     return Err(Fault::err(format!(
                         "Unbalanced '{verb}' list of streams: for each stream key an ID or '{symbol}' must be specified."
