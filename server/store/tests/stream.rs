@@ -80,8 +80,7 @@ fn same(stream: &Stream, model: &Model, dice: &mut Dice, context: &str) {
     assert_eq!(log.last(), model.last, "{context}: last id");
     assert_eq!(log.first(), model.entries.keys().next().copied().unwrap_or(Id::MIN), "{context}: first id");
     for n in 0..6 {
-        let (from, to) =
-            if n == 0 { (Id::MIN, Id::MAX) } else { (some_id(dice, model), some_id(dice, model)) };
+        let (from, to) = if n == 0 { (Id::MIN, Id::MAX) } else { (some_id(dice, model), some_id(dice, model)) };
         let expected: Vec<(Id, Words)> = if from > to {
             vec![]
         } else {
