@@ -343,7 +343,7 @@ impl Ring {
     /// Wakes the shard whose ring is `ring`; it sees `Op::Knock`.
     pub fn knock(&mut self, ring: RawFd, to: u32) {
         let knock = opcode::MsgRingData::new(Fd(ring), 0, tag(Op::Knock, 0), None);
-        self.push(knock.build().user_data(tag(Op::Knocked, to)));
+        self.push(knock.build().user_data(tag(Op::Knocked, to)).flags(squeue::Flags::SKIP_SUCCESS));
     }
 }
 
