@@ -7,6 +7,7 @@ use crate::ask::{Dialect, Manner, Origin};
 use base::{Args, DbId, Out, Span};
 use bytes::Bytes;
 use std::collections::VecDeque;
+use std::os::fd::RawFd;
 
 /// Records in the order they were written. Large values that replies share ride along in `out`. `M`: what travels as a
 /// value and not as bytes.
@@ -14,11 +15,13 @@ pub struct Batch<M> {
     pub out: Out,
     /// One for each `Record::Mail`, in order.
     mails: VecDeque<M>,
+    /// It is worth waking whoever it is for. All is, but for news that a lent reply has left.
+    pub urgent: bool,
 }
 
 impl<M> Default for Batch<M> {
     fn default() -> Self {
-        Batch { out: Out::new(), mails: VecDeque::new() }
+        Batch { out: Out::new(), mails: VecDeque::new(), urgent: false }
     }
 }
 
@@ -30,6 +33,8 @@ pub enum Record<'a, M> {
         row: u16,
         /// Its transaction number if it has to wait; 0: it has one key and needs none.
         tx: u64,
+        /// The connection's socket: whoever answers at once, and shortly, may send the reply there (`Record::Sent`).
+        lent: Option<RawFd>,
         args: Args<'a>,
     },
     /// The reply to an ask. Offsets of `shared` count from `base` before the first byte of `bytes`.
@@ -39,14 +44,26 @@ pub enum Record<'a, M> {
         shared: &'a [(usize, Bytes)],
         base: usize,
     },
+    /// A reply has left by the socket that was lent for it: so many bytes of it, and these have not.
+    Sent {
+        origin: Origin,
+        sent: u32,
+        rest: &'a [u8],
+    },
     Mail(M),
 }
 
 const ASK: u8 = 1;
 const REPLY: u8 = 2;
 const MAIL: u8 = 3;
+const SENT: u8 = 4;
 /// kind, origin (conn, generation, seq), payload length, lent values.
 const REPLY_HEAD: usize = 1 + 12 + 4 + 4;
+/// Flags of an ask.
+const NO_TOUCH: u8 = 1;
+const SILENT: u8 = 2;
+const HAS_TX: u8 = 4;
+const HAS_LENT: u8 = 8;
 
 impl<M> Batch<M> {
     pub fn is_empty(&self) -> bool {
@@ -56,6 +73,7 @@ impl<M> Batch<M> {
     pub fn clear(&mut self) {
         self.out.clear();
         self.mails.clear();
+        self.urgent = false;
         // One huge value must not be held for ever by a slot of the ring.
         if self.out.bytes.capacity() > 1 << 20 {
             self.out.bytes = Vec::new();
@@ -63,16 +81,35 @@ impl<M> Batch<M> {
     }
 
     pub fn ask(&mut self, origin: Origin, manner: Manner, row: u16, tx: u64, args: Args<'_>) {
+        self.ask_lending(origin, manner, row, tx, None, args);
+    }
+
+    /// The same with the connection's socket, should it be lent.
+    pub fn ask_lending(
+        &mut self,
+        origin: Origin,
+        manner: Manner,
+        row: u16,
+        tx: u64,
+        lent: Option<RawFd>,
+        args: Args<'_>,
+    ) {
+        self.urgent = true;
         let bytes = &mut self.out.bytes;
         bytes.reserve(64 + args.bytes_len() + 4 * args.len());
         bytes.push(ASK);
         push_origin(bytes, origin);
-        let flags = manner.no_touch as u8 | (manner.silent as u8) << 1 | ((tx != 0) as u8) << 2;
+        let flag = |yes: bool, flag: u8| if yes { flag } else { 0 };
+        let flags = flag(manner.no_touch, NO_TOUCH) | flag(manner.silent, SILENT);
+        let flags = flags | flag(tx != 0, HAS_TX) | flag(lent.is_some(), HAS_LENT);
         bytes.extend_from_slice(&[manner.dialect as u8, flags]);
         bytes.extend_from_slice(&manner.db.0.to_le_bytes());
         bytes.extend_from_slice(&row.to_le_bytes());
         if tx != 0 {
             bytes.extend_from_slice(&tx.to_le_bytes());
+        }
+        if let Some(fd) = lent {
+            bytes.extend_from_slice(&fd.to_le_bytes());
         }
         bytes.extend_from_slice(&(args.len() as u32).to_le_bytes());
         for word in args.iter() {
@@ -83,10 +120,23 @@ impl<M> Batch<M> {
 
     /// Lets `draw` write a reply straight into the batch.
     pub fn reply(&mut self, origin: Origin, draw: impl FnOnce(&mut Out)) {
+        self.urgent = true;
         draw_reply(&mut self.out, origin, draw);
     }
 
+    /// A reply has left by the socket that was lent for it, but for `rest`.
+    pub fn sent(&mut self, origin: Origin, sent: u32, rest: &[u8]) {
+        self.urgent |= !rest.is_empty();
+        let bytes = &mut self.out.bytes;
+        bytes.push(SENT);
+        push_origin(bytes, origin);
+        bytes.extend_from_slice(&sent.to_le_bytes());
+        bytes.extend_from_slice(&(rest.len() as u32).to_le_bytes());
+        bytes.extend_from_slice(rest);
+    }
+
     pub fn mail(&mut self, mail: M) {
+        self.urgent = true;
         self.out.bytes.push(MAIL);
         self.mails.push_back(mail);
     }
@@ -136,10 +186,15 @@ impl<M> Reading<'_, M> {
                         let len = r.u32() as usize;
                         at = r.at + 4 + len;
                     }
+                    SENT => {
+                        r.at += 4;
+                        let len = r.u32() as usize;
+                        at = r.at + len;
+                    }
                     _ => {
-                        let flags = r.u16() >> 8;
+                        let flags = (r.u16() >> 8) as u8;
                         let db = DbId(r.u16());
-                        r.at += if flags & 4 != 0 { 10 } else { 2 };
+                        r.at += 2 + if flags & HAS_TX != 0 { 8 } else { 0 } + if flags & HAS_LENT != 0 { 4 } else { 0 };
                         let words = r.u32();
                         let mut key = None;
                         for word in 0..words {
@@ -175,6 +230,11 @@ impl<M> Reading<'_, M> {
             self.shared += lent;
             return Some(Record::Reply { origin, bytes: &self.out.bytes[base..base + len], shared, base });
         }
+        if kind == SENT {
+            let (sent, len) = (r.u32(), r.u32() as usize);
+            self.at = r.at + len;
+            return Some(Record::Sent { origin, sent, rest: &self.out.bytes[r.at..self.at] });
+        }
         assert_eq!(kind, ASK, "a batch holds what this file wrote");
         let dialect = match r.u8() {
             0 => Dialect::Resp2,
@@ -183,9 +243,10 @@ impl<M> Reading<'_, M> {
         };
         let flags = r.u8();
         let db = DbId(r.u16());
-        let manner = Manner { dialect, db, no_touch: flags & 1 != 0, silent: flags & 2 != 0 };
+        let manner = Manner { dialect, db, no_touch: flags & NO_TOUCH != 0, silent: flags & SILENT != 0 };
         let row = r.u16();
-        let tx = if flags & 4 != 0 { u64::from_le_bytes(r.take()) } else { 0 };
+        let tx = if flags & HAS_TX != 0 { u64::from_le_bytes(r.take()) } else { 0 };
+        let lent = (flags & HAS_LENT != 0).then(|| RawFd::from_le_bytes(r.take()));
         let words = r.u32();
         self.spans.clear();
         for _ in 0..words {
@@ -194,7 +255,7 @@ impl<M> Reading<'_, M> {
             r.at += len as usize;
         }
         self.at = r.at;
-        Some(Record::Ask { origin, manner, row, tx, args: Args::new(&self.out.bytes, &self.spans) })
+        Some(Record::Ask { origin, manner, row, tx, lent, args: Args::new(&self.out.bytes, &self.spans) })
     }
 }
 
@@ -250,14 +311,21 @@ mod tests {
         batch.mail("one");
         batch.ask(origin, manner, 300, 7 << 40, words.args());
         batch.reply(origin, |_| {});
+        batch.sent(origin, 5, b"rest");
+        batch.ask_lending(origin, manner, 300, 0, Some(17), words.args());
+        batch.ask_lending(origin, manner, 300, 1, Some(18), words.args());
         batch.mail("two");
         let mut seen = vec![];
         let mut reading = batch.read();
         while let Some(record) = reading.read_next() {
             seen.push(match record {
-                Record::Ask { origin: o, manner: m, row, tx, args } => {
-                    assert_eq!((o, m, tx), (origin, manner, 7 << 40));
-                    format!("ask {row} {args:?}")
+                Record::Ask { origin: o, manner: m, row, tx, lent, args } => {
+                    assert_eq!((o, m), (origin, manner));
+                    format!("ask {row} {tx} {lent:?} {args:?}")
+                }
+                Record::Sent { origin: o, sent, rest } => {
+                    assert_eq!(o, origin);
+                    format!("sent {sent} {}", rest.escape_ascii())
                 }
                 Record::Reply { bytes, shared, base, .. } => {
                     let at: Vec<usize> = shared.iter().map(|(at, _)| at - base).collect();
@@ -266,9 +334,24 @@ mod tests {
                 Record::Mail(m) => m.to_string(),
             });
         }
-        let want = ["reply $! [1]", "one", r#"ask 300 ["SET", "", "\\x00\\r\\n"]"#, "reply  []", "two"];
+        let words = r#"["SET", "", "\\x00\\r\\n"]"#;
+        let want = [
+            "reply $! [1]",
+            "one",
+            &format!("ask 300 {} None {words}", 7u64 << 40),
+            "reply  []",
+            "sent 5 rest",
+            &format!("ask 300 0 Some(17) {words}"),
+            &format!("ask 300 1 Some(18) {words}"),
+            "two",
+        ];
         assert_eq!(seen, want);
+        assert!(batch.urgent);
         batch.clear();
-        assert!(batch.is_empty());
+        assert!(batch.is_empty() && !batch.urgent);
+        batch.sent(origin, 5, b"");
+        assert!(!batch.urgent, "nobody need be woken to hear that all is well");
+        batch.sent(origin, 5, b"!");
+        assert!(batch.urgent);
     }
 }

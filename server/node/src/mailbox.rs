@@ -8,13 +8,19 @@ use crate::batch::Batch;
 use base::ShardId;
 use std::cell::UnsafeCell;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 
 /// Batches that may wait between two shards. A full mailbox stops the sessions that fill it, not the shard.
 ///
 /// 32: on cores that shards share with other programs a shard is away for a millisecond now and then, and the other makes
 /// a batch a turn meanwhile.
 pub const MAILBOX_BATCHES: usize = 32;
+
+const AWAKE: u8 = 0;
+/// To be woken for what is urgent.
+const ASLEEP: u8 = 1;
+/// To be woken for anything.
+const LISTENING: u8 = 2;
 
 #[repr(align(64))]
 struct Line<T>(T);
@@ -38,8 +44,8 @@ struct Mesh<M> {
     shards: usize,
     /// `pairs[from * shards + to]`
     pairs: Vec<Pair<M>>,
-    /// Whether a shard is about to block, or blocks, in its ring.
-    asleep: Vec<Line<AtomicBool>>,
+    /// Whether a shard is about to block, or blocks, in its ring: `AWAKE`, `ASLEEP` or `LISTENING`.
+    asleep: Vec<Line<AtomicU8>>,
 }
 
 /// One shard's post office: the sending end of its mailboxes to others and the receiving end of theirs.
@@ -58,7 +64,7 @@ pub fn mesh<M: Send>(shards: usize) -> Vec<Post<M>> {
     let mesh = Arc::new(Mesh {
         shards,
         pairs: (0..shards * shards).map(|_| pair()).collect(),
-        asleep: (0..shards).map(|_| Line(AtomicBool::new(false))).collect(),
+        asleep: (0..shards).map(|_| Line(AtomicU8::new(AWAKE))).collect(),
     });
     (0..shards).map(|i| Post { me: ShardId(i as u16), mesh: mesh.clone() }).collect()
 }
@@ -107,9 +113,11 @@ impl<M: Send> Post<M> {
         })
     }
 
-    /// Says that this shard is about to block. False when something has come meanwhile: do not block.
-    pub fn sleep(&self) -> bool {
-        self.mesh.asleep[self.me.index()].0.store(true, Ordering::SeqCst);
+    /// Says that this shard is about to block, and whether it is to be woken for `anything` or for what is urgent only.
+    /// False when something has come meanwhile: do not block.
+    pub fn sleep(&self, anything: bool) -> bool {
+        let word = if anything { LISTENING } else { ASLEEP };
+        self.mesh.asleep[self.me.index()].0.store(word, Ordering::SeqCst);
         if self.waiting() {
             self.wake();
             return false;
@@ -119,13 +127,15 @@ impl<M: Send> Post<M> {
 
     /// Says that this shard is awake again.
     pub fn wake(&self) {
-        self.mesh.asleep[self.me.index()].0.store(false, Ordering::Relaxed);
+        self.mesh.asleep[self.me.index()].0.store(AWAKE, Ordering::Relaxed);
     }
 
-    /// Whether `to` sleeps and nobody has undertaken to wake it yet; the caller that hears true must wake it.
-    pub fn must_wake(&self, to: ShardId) -> bool {
+    /// Whether `to` sleeps, wants to be woken for what it was sent, and nobody has undertaken to wake it yet; the caller
+    /// that hears true must wake it.
+    pub fn must_wake(&self, to: ShardId, urgent: bool) -> bool {
         let asleep = &self.mesh.asleep[to.index()].0;
-        asleep.load(Ordering::SeqCst) && asleep.swap(false, Ordering::SeqCst)
+        let least = if urgent { ASLEEP } else { LISTENING };
+        asleep.load(Ordering::SeqCst) >= least && asleep.swap(AWAKE, Ordering::SeqCst) != AWAKE
     }
 }
 
@@ -152,7 +162,17 @@ mod tests {
         }
         assert!(!b.take(ShardId(0), |_| panic!("empty")));
         assert!(a.put(ShardId(1), &mut batch));
-        assert!(!b.sleep(), "a shard with mail does not go to sleep");
+        assert!(!b.sleep(false), "a shard with mail does not go to sleep");
+        while b.take(ShardId(0), |_| {}) {}
+        for (anything, urgent, woken) in
+            [(false, true, true), (false, false, false), (true, true, true), (true, false, true)]
+        {
+            assert!(b.sleep(anything));
+            assert_eq!(a.must_wake(ShardId(1), urgent), woken, "wants anything {anything}, urgent {urgent}");
+            assert!(!woken || !a.must_wake(ShardId(1), true), "one wakes it");
+            b.wake();
+            assert!(!a.must_wake(ShardId(1), true), "nobody wakes who is awake");
+        }
     }
 
     #[test]

@@ -3,13 +3,14 @@
 
 use crate::clock::HostClock;
 use crate::config::IdleSpin;
-use crate::engine::{Engine, Mail, Newcomer};
+use crate::engine::{Engine, Lent, Mail, Newcomer};
 use crate::io::listen::{self, Listener};
 use crate::io::ring::{Done, Op, Ring};
 use crate::log::Level;
 use crate::mailbox::Post;
 use crate::session::Door;
 use base::ShardId;
+use slab::Slab;
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
@@ -19,8 +20,6 @@ use std::time::Duration;
 const SPIN_US: u64 = 50;
 /// How long to wait before mail is offered again to a shard whose mailbox is full.
 const FULL_US: u64 = 50;
-/// One client is alone when no other has asked for this long, µs.
-const ALONE_US: u64 = 1000;
 /// A sleeping shard looks up this often: a signal reaches it by a flag only. Costs 0.01 % of a core.
 const SLEEP_US_MAX: u64 = 100_000;
 /// How long a stopping shard waits for clients to take their replies.
@@ -56,6 +55,8 @@ pub struct Turn {
     stopping_us: Option<u64>,
     /// Connections that may be finished.
     finished: Vec<u32>,
+    /// Replies that leave by other shards' sockets: their bytes lie in the ring meanwhile.
+    lent: Slab<Lent>,
 }
 
 impl Turn {
@@ -81,6 +82,7 @@ impl Turn {
             accept_again: Vec::new(),
             stopping_us: None,
             finished: Vec::new(),
+            lent: Slab::new(),
         }
     }
 
@@ -141,6 +143,11 @@ impl Turn {
                 Op::Accept => self.accepted(d),
                 Op::Cancel | Op::Knock => {}
                 Op::Knocked => self.knocked(d),
+                Op::Lent => {
+                    let (bytes, sent) = self.ring.lent_sent(d);
+                    let lent = self.lent.remove(d.index as usize);
+                    self.engine.lent_sent(Lent { bytes, ..lent }, sent);
+                }
             }
         }
         self.ring.recycle(done);
@@ -253,6 +260,10 @@ impl Turn {
     }
 
     fn send(&mut self) {
+        for mut lent in self.engine.lent.drain(..) {
+            let (fd, bytes) = (lent.fd, std::mem::take(&mut lent.bytes));
+            self.ring.send_lent(fd, self.lent.insert(lent) as u32, bytes);
+        }
         let mut dirty = std::mem::take(&mut self.engine.dirty);
         for index in dirty.drain(..) {
             if !self.engine.conns.contains(index as usize) {
@@ -309,7 +320,10 @@ impl Turn {
             }
             let to = ShardId(to as u16);
             // A full mailbox: the batch grows until there is room, and sessions that add to it stall.
-            if self.post.put(to, batch) && self.post.must_wake(to) {
+            let urgent = batch.urgent;
+            // One that is full of what is not urgent may be a sleeper's.
+            let full = !self.post.put(to, batch);
+            if self.post.must_wake(to, urgent || full) {
                 self.knock(to);
             }
         }
@@ -346,7 +360,8 @@ impl Turn {
         if self.engine.active {
             return None;
         }
-        if self.ring.has_news() || self.post.waiting() {
+        // Word of lent replies leaves before the shard rests: they are done when they are submitted.
+        if self.ring.has_news() || self.post.waiting() || self.ring.is_lent_to() {
             return None;
         }
         let due = self.engine.next_due_us();
@@ -377,7 +392,8 @@ impl Turn {
             }
             self.spin.paid(false);
         }
-        if !self.post.sleep() {
+        let anything = self.engine.wants_sockets();
+        if !self.post.sleep(anything) {
             return None;
         }
         self.engine.metrics.sleeps += 1;
@@ -431,7 +447,7 @@ impl Spin {
     /// How long to spin now, µs.
     fn worth(&mut self, engine: &Engine) -> u64 {
         let now = engine.now.up_us;
-        let alone = now.saturating_sub(engine.talker_since_us) > ALONE_US;
+        let alone = engine.hears_one_client();
         // Long idle already: a timer woke us, nobody talks.
         let talks = now.saturating_sub(engine.talked_us) < 1000;
         if !alone || !talks {

@@ -119,7 +119,7 @@ fn line(bytes: &[u8]) -> Option<usize> {
 fn until_end(bytes: &[u8]) -> Option<usize> {
     let mut at = 0;
     loop {
-        let n = line(&bytes[at..])?;
+        let n = line(bytes.get(at..)?)?;
         let text = String::from_utf8_lossy(&bytes[at..at + n - 2]).into_owned();
         at += n;
         if let Some(value) = text.strip_prefix("VALUE ") {

@@ -402,6 +402,7 @@ fn last_look(events: &mut Vec<Event>, sim: &mut Sim) {
 fn histories_are_strictly_serialisable() {
     let mut together = 0;
     let mut yields = 0;
+    let mut lent = 0;
     let (mut histories, mut undecided) = (0, 0);
     for seed in seeds(300) {
         for shards in [1, 2, 4] {
@@ -428,13 +429,15 @@ fn histories_are_strictly_serialisable() {
                 panic!("not serialisable: TORC_SEED={seed}, {shards} shards");
             }
             together += sim.engines.iter().map(|e| e.metrics.together).sum::<u64>();
+            lent += sim.lent_count;
             yields += sim.engines.iter().map(|e| e.metrics.yields).sum::<u64>();
         }
     }
     assert!(undecided * 50 <= histories, "{undecided} of {histories} histories have too many orders");
     println!("{undecided} of {histories} histories undecided");
     println!("{together} transactions over shards, {yields} yields, seeds {:?}", seeds(300));
-    assert!(together > 0, "the seeds exercise what they are for");
+    println!("{lent} replies left by lent sockets");
+    assert!(together > 0 && lent > 0, "the seeds exercise what they are for");
 }
 
 /// The checker itself must be able to say no.

@@ -106,6 +106,7 @@ impl Engine {
                 }
             }
             let mut used = 0;
+            self.alone = pos == 0 && ahead.len() == 1 && ahead[0].at + ahead[0].used == bytes.len();
             for ask in &ahead {
                 let conn = &mut self.conns[index as usize];
                 if conn.closing {
@@ -504,11 +505,12 @@ impl Engine {
         if self.outbox[owner.index()].out.bytes.len() > OUTBOX_BYTES_MAX {
             return Served::Stall(Stall::Mailbox(owner.0));
         }
+        let lent = self.lend(index, manner.silent);
         let conn = &mut self.conns[index as usize];
         // A silent one keeps a place too, and an empty reply comes for it: what must see all earlier asks done waits for it.
         let seq = conn.order.wait();
         let origin = conn.origin(seq);
-        self.outbox[owner.index()].ask(origin, manner, row.id(), tx, args);
+        self.outbox[owner.index()].ask_lending(origin, manner, row.id(), tx, lent, args);
         Served::Done
     }
 

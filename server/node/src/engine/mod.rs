@@ -4,6 +4,7 @@
 mod ask;
 mod cut;
 mod gather;
+mod lend;
 mod pubsub;
 mod run;
 mod secret;
@@ -15,6 +16,7 @@ mod work;
 
 pub use gather::{Answer, Chore};
 pub use pubsub::Scope;
+pub use lend::Lent;
 pub use together::{Access, Commit, LockAsk};
 
 use crate::ask::{Dialect, Manner, Origin};
@@ -119,6 +121,8 @@ const OUTBOX_BYTES_MAX: usize = 1 << 20;
 const LARGE_REPLY_BYTES: usize = 4096;
 /// Asks whose keys are fetched from memory together.
 const HINTS: usize = 16;
+/// One client is alone when no other has asked for this long, µs.
+const ALONE_US: u64 = 1000;
 /// An ask on so many keys of one shard runs in about 200 µs, and so many locks are made as fast.
 const KEYS_LOCKED_MAX: usize = 1024;
 /// About 100 µs.
@@ -148,6 +152,8 @@ pub struct Engine {
     // Wishes to whoever does I/O.
     /// Connections that other shards accepted for this one.
     pub newcomers: Vec<Newcomer>,
+    /// Replies that leave by sockets that other shards have lent; say `lent_sent` of each.
+    pub lent: Vec<Lent>,
     /// Connections that have something to send and nothing in flight.
     pub dirty: Vec<u32>,
     /// Connections to close at once.
@@ -171,6 +177,12 @@ pub struct Engine {
     held: Vec<gather::Held>,
     gather_next: u64,
     chores: VecDeque<Chore>,
+    /// The ask that is run now is all that its connection has said.
+    alone: bool,
+    /// Connections whose sockets are lent, and some that have theirs back.
+    lending: Vec<u32>,
+    /// Buffers of lent replies that have left.
+    lent_pool: Vec<Vec<u8>>,
     /// Connections with a `Stall`.
     stalled: Vec<u32>,
     /// Connections of this shard that MONITOR.
@@ -196,7 +208,7 @@ pub struct Engine {
     pub active: bool,
     /// Whose ask came last (shard, connection), since when nobody else's has, and when it came, `up_us`.
     talker: (u16, u32),
-    pub talker_since_us: u64,
+    talker_since_us: u64,
     pub talked_us: u64,
 
     // Scratch, kept for its memory.
@@ -231,6 +243,7 @@ impl Engine {
             keys_locked_max: KEYS_LOCKED_MAX,
             slice_keys: SLICE_KEYS,
             newcomers: Vec::new(),
+            lent: Vec::new(),
             dirty: Vec::new(),
             hangups: Vec::new(),
             throttle: Vec::new(),
@@ -249,6 +262,9 @@ impl Engine {
             held: Vec::new(),
             gather_next: 0,
             chores: VecDeque::new(),
+            alone: false,
+            lending: Vec::new(),
+            lent_pool: Vec::new(),
             stalled: Vec::new(),
             monitors: Vec::new(),
             generation_next: 0,
@@ -326,6 +342,11 @@ impl Engine {
         }
     }
 
+    /// Whether one client alone has asked of late: shards spin for it.
+    pub fn hears_one_client(&self) -> bool {
+        self.now.up_us.saturating_sub(self.talker_since_us) > ALONE_US
+    }
+
     /// ns since the last call of this, or the turn's begin.
     #[inline]
     fn lap_ns(&mut self) -> u64 {
@@ -382,6 +403,7 @@ impl Engine {
             && self.held.is_empty()
             && self.chores.is_empty()
             && self.dirty.is_empty()
+            && self.lent.is_empty()
             && self.conns.iter().all(|(_, c)| c.order.is_empty() && c.input.is_empty())
     }
 
@@ -411,6 +433,7 @@ impl Engine {
             out: Out::new(),
             out_in_flight: 0,
             order: Order::default(),
+            lent: false,
             stall: None,
             authenticated: !self.live.password_set,
             closing: false,
@@ -533,7 +556,7 @@ impl Engine {
         }
         self.weigh(index);
         let conn = &mut self.conns[index as usize];
-        if conn.out_in_flight > 0 || conn.out.is_empty() {
+        if conn.out_in_flight > 0 || conn.lent || conn.out.is_empty() {
             return None;
         }
         let out = std::mem::take(&mut conn.out);
@@ -561,7 +584,7 @@ impl Engine {
     /// Whether a connection has nothing more to say or to hear and may be closed.
     pub fn is_finished(&self, index: u32) -> bool {
         let conn = &self.conns[index as usize];
-        conn.closing && (conn.gone || (conn.owed() == 0 && (conn.order.is_empty() || self.waits.is_waiting(index))))
+        conn.closing && !conn.lent && (conn.gone || (conn.owed() == 0 && (conn.order.is_empty() || self.waits.is_waiting(index))))
     }
 
     // Replies.
@@ -648,6 +671,7 @@ impl Engine {
         // Its session goes on in this turn or, if it waits for this very reply, in one that begins at once.
         self.active |= conn.stall.is_some();
         if conn.order.is_next(origin.seq) {
+            conn.lent = false;
             if conn.out.bytes.capacity() == 0
                 && let Some(pooled) = self.scratch_pool.pop()
             {

@@ -10,6 +10,7 @@ use command::context::{Class, Ctx};
 use command::row::{Blocking, Flag, Job, Row, Run};
 use command::table;
 use command::together::run_here;
+use std::os::fd::RawFd;
 
 /// Units of a job's work in one slice: about 100 µs.
 pub(super) const JOB_UNITS: usize = 100_000;
@@ -77,7 +78,16 @@ impl Engine {
     }
 
     /// An ask of another shard's connection.
-    pub(super) fn run_far(&mut self, home: ShardId, origin: Origin, manner: Manner, row: u16, tx: u64, args: Args<'_>) {
+    pub(super) fn run_far(
+        &mut self,
+        home: ShardId,
+        origin: Origin,
+        manner: Manner,
+        row: u16,
+        tx: u64,
+        lent: Option<RawFd>,
+        args: Args<'_>,
+    ) {
         let row = table::by_id(row).expect("rows are the same in every shard");
         let client = Client { shard: home.0, conn: origin.conn, generation: origin.generation };
         if !self.locks.is_empty()
@@ -87,16 +97,17 @@ impl Engine {
         }
         self.heard(home.0, origin.conn);
         self.metrics.commands_far += 1;
-        self.run_and_reply(home, origin, manner, row, args);
+        self.run_and_reply(home, origin, manner, row, lent, args);
     }
 
-    /// Runs an ask that nothing holds back, wherever its reply goes.
+    /// Runs an ask that nothing holds back, wherever its reply goes; by the `lent` socket if it may.
     pub(super) fn run_and_reply(
         &mut self,
         home: ShardId,
         origin: Origin,
         manner: Manner,
         row: &'static Row,
+        lent: Option<RawFd>,
         args: Args<'_>,
     ) {
         let mut out = if home == self.me {
@@ -122,8 +133,9 @@ impl Engine {
             self.scratch = out;
         } else {
             let mark = (out.bytes.len(), out.shared.len());
+            let mut start = 0;
             crate::batch::draw_reply(&mut out, origin, |out| {
-                let start = out.bytes.len();
+                start = out.bytes.len();
                 rest = self.run_data(row, args, manner, out);
                 failed = out.bytes.get(start) == Some(&b'-');
                 if failed {
@@ -138,8 +150,14 @@ impl Engine {
                 // The reply comes later: take the record back.
                 out.bytes.truncate(mark.0);
                 out.shared.truncate(mark.1);
+            } else if let Some(fd) = lent
+                && out.shared.len() == mark.1
+            {
+                self.send_lent(fd, home, origin, &mut out, mark.0, start);
             }
-            self.outbox[home.index()].out = out;
+            let outbox = &mut self.outbox[home.index()];
+            outbox.urgent |= out.bytes.len() > mark.0;
+            outbox.out = out;
         }
         if let Some(rest) = rest {
             self.start_rest(rest, home, origin, manner, row, args);
@@ -301,7 +319,7 @@ impl Engine {
     /// An ask that waited runs.
     pub(super) fn run_deferred(&mut self, ask: Deferred) {
         self.lap = self.ticks();
-        self.run_and_reply(ask.home, ask.origin, ask.manner, ask.row, ask.args.args());
+        self.run_and_reply(ask.home, ask.origin, ask.manner, ask.row, None, ask.args.args());
     }
 
     /// Works a job off in slices; its reply goes to its place.

@@ -334,7 +334,7 @@ impl Engine {
             Some(Part::Alone(_)) => {
                 let Some(Part::Alone(ask)) = self.parts.remove(&id) else { unreachable!("looked up above") };
                 self.lap = self.ticks();
-                self.run_and_reply(ask.home, ask.origin, ask.manner, ask.row, ask.args.args());
+                self.run_and_reply(ask.home, ask.origin, ask.manner, ask.row, None, ask.args.args());
                 self.release(id);
             }
             Some(Part::Asked { reading, grants, .. }) => {

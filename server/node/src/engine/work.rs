@@ -30,7 +30,10 @@ impl Engine {
             until_hint -= 1;
             let Some(record) = reading.read_next() else { break };
             match record {
-                Record::Ask { origin, manner, row, tx, args } => self.run_far(from, origin, manner, row, tx, args),
+                Record::Ask { origin, manner, row, tx, lent, args } => {
+                    self.run_far(from, origin, manner, row, tx, lent, args);
+                }
+                Record::Sent { origin, sent, rest } => self.lent_back(origin, sent, rest),
                 Record::Reply { origin, bytes, shared, base } => self.deliver_raw(origin, |out| {
                     let start = out.bytes.len();
                     out.extend(bytes);

@@ -37,6 +37,8 @@ pub enum Op {
     Knock,
     /// Our own knock at another shard has been delivered, or not.
     Knocked,
+    /// A send by another shard's socket; `index` is its slot.
+    Lent,
 }
 
 /// One completion: about what, how it went, and the kernel's flags.
@@ -80,6 +82,9 @@ pub struct Ring {
     sends: Vec<Option<Sending>>,
     /// Connections whose quick sends are not known to be done.
     quick: Vec<u32>,
+    /// Bytes that leave by others' sockets, by slot; and slots of which nothing is known yet.
+    lent: Vec<Option<Vec<u8>>>,
+    lent_quick: Vec<u32>,
 }
 
 /// Why a ring cannot be had, and the remedy.
@@ -123,7 +128,15 @@ impl Ring {
         // One descriptor look-up less at each enter; not vital.
         let _ = ring.submitter().register_ring_fd();
         let buffers = Buffers::new(&ring)?;
-        Ok(Ring { ring, buffers, done: Vec::new(), sends: Vec::new(), quick: Vec::new() })
+        Ok(Ring {
+            ring,
+            buffers,
+            done: Vec::new(),
+            sends: Vec::new(),
+            quick: Vec::new(),
+            lent: Vec::new(),
+            lent_quick: Vec::new(),
+        })
     }
 
     /// Where others knock.
@@ -193,6 +206,7 @@ impl Ring {
                 3 => Op::Send,
                 4 => Op::Cancel,
                 5 => Op::Knock,
+                7 => Op::Lent,
                 _ => Op::Knocked,
             };
             let done = Done { op, index: data as u32, result: entry.result(), flags: entry.flags() };
@@ -201,9 +215,12 @@ impl Ring {
             {
                 sending.quick = false;
             }
+            if op == Op::Lent {
+                self.lent_quick.retain(|&slot| slot != done.index);
+            }
             self.done.push(done);
         }
-        if self.quick.is_empty() || !self.ring.submission().is_empty() {
+        if self.quick.is_empty() && self.lent_quick.is_empty() || !self.ring.submission().is_empty() {
             return;
         }
         // All is submitted: of quick sends those that say nothing are done.
@@ -214,6 +231,10 @@ impl Ring {
                 let result = sending.asked as i32;
                 self.done.push(Done { op: Op::Send, index, result, flags: 0 });
             }
+        }
+        for index in self.lent_quick.drain(..) {
+            let result = self.lent[index as usize].as_ref().map_or(0, Vec::len) as i32;
+            self.done.push(Done { op: Op::Lent, index, result, flags: 0 });
         }
     }
 
@@ -338,6 +359,31 @@ impl Ring {
     /// Whether a send is under way.
     pub fn is_sending(&self, index: u32) -> bool {
         self.sends.get(index as usize).is_some_and(|s| s.is_some())
+    }
+
+    /// Sends what the kernel takes of `bytes` at once by a socket of another shard's: an `Op::Lent` of this slot says how much
+    /// that was.
+    pub fn send_lent(&mut self, fd: RawFd, slot: u32, bytes: Vec<u8>) {
+        let flags = libc::MSG_NOSIGNAL | libc::MSG_WAITALL | libc::MSG_DONTWAIT;
+        let entry = opcode::Send::new(Fd(fd), bytes.as_ptr(), bytes.len() as u32).flags(flags).build();
+        if self.lent.len() <= slot as usize {
+            self.lent.resize_with(slot as usize + 1, || None);
+        }
+        self.lent[slot as usize] = Some(bytes);
+        self.push(entry.user_data(tag(Op::Lent, slot)).flags(squeue::Flags::SKIP_SUCCESS));
+        self.lent_quick.push(slot);
+    }
+
+    /// The bytes of an `Op::Lent`, and how many of them have left.
+    pub fn lent_sent(&mut self, done: &Done) -> (Vec<u8>, usize) {
+        let bytes = self.lent[done.index as usize].take().expect("a completion belongs to the send under way");
+        // An error: the socket's own shard will meet it too.
+        (bytes, done.result.max(0) as usize)
+    }
+
+    /// Whether sends by others' sockets are not known to be done: somebody may wait for word of them.
+    pub fn is_lent_to(&self) -> bool {
+        !self.lent_quick.is_empty()
     }
 
     /// Wakes the shard whose ring is `ring`; it sees `Op::Knock`.

@@ -130,6 +130,8 @@ pub struct Conn {
     /// Bytes that are being sent.
     pub out_in_flight: usize,
     pub order: Order,
+    /// Its socket is lent to the shard that makes the first reply of its order: until that has come, nothing else is sent.
+    pub lent: bool,
     pub stall: Option<Stall>,
     pub authenticated: bool,
     /// No more asks; closes when what it is owed has left.
@@ -211,6 +213,11 @@ impl Conn {
             pieces_bytes,
             total: size_of::<Conn>() + own + words + self.input.capacity() + self.out.bytes.capacity() + pieces_bytes,
         }
+    }
+
+    /// Whether something waits for its socket to come back.
+    pub fn wants_socket(&self) -> bool {
+        self.lent && (self.order.len() > 1 || !self.out.is_empty() || self.stall.is_some() || self.closing)
     }
 
     /// Bytes owed to the client and not sent yet.

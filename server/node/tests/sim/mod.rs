@@ -6,7 +6,7 @@ use base::{Out, ShardId};
 use node::batch::Batch;
 use node::clock::Now;
 use node::config::{Guard, Settings};
-use node::engine::{Engine, Mail, Newcomer};
+use node::engine::{Engine, Lent, Mail, Newcomer};
 use node::log::{Level, Log};
 use node::mailbox::MAILBOX_BATCHES;
 use node::process::{Facts, Process};
@@ -40,6 +40,7 @@ impl Rng {
 pub struct Client {
     pub shard: usize,
     pub index: u32,
+    fd: i32,
     /// On the way to the server.
     to: VecDeque<u8>,
     /// Came back and is not read yet.
@@ -60,6 +61,10 @@ pub struct Sim {
     /// `[from][to]`
     wires: Vec<Vec<VecDeque<Batch<Mail>>>>,
     pub clients: Vec<Client>,
+    /// Replies that leave by other shards' sockets: (the shard that sends, the client, the reply).
+    lent: Vec<(usize, usize, Lent)>,
+    /// How many have left so.
+    pub lent_count: usize,
     pub now: Now,
     pub process: Arc<Process>,
     /// A step takes less than this.
@@ -99,6 +104,8 @@ impl Sim {
             engines: (0..shards).map(engine).collect(),
             wires: (0..shards).map(|_| (0..shards).map(|_| VecDeque::new()).collect()).collect(),
             clients: Vec::new(),
+            lent: Vec::new(),
+            lent_count: 0,
             // A moment in 2026, so that what is asked of absolute times behaves as it does on a real clock.
             now: Now { unix_us: 1_790_000_000_123_000, up_us: 1_000_000 },
             process,
@@ -115,10 +122,12 @@ impl Sim {
         let local = if door == Door::Memcache { 11211 } else { 6379 };
         let peer = Peer::Tcp { peer: address(20_000 + self.clients.len()), local: address(local) };
         self.engines[shard].begin(self.now);
-        let index = self.engines[shard].open(Newcomer { fd: 1000 + self.clients.len() as i32, door, peer });
+        let fd = 1000 + self.clients.len() as i32;
+        let index = self.engines[shard].open(Newcomer { fd, door, peer });
         self.clients.push(Client {
             shard,
             index,
+            fd,
             to: VecDeque::new(),
             from: Vec::new(),
             flight: None,
@@ -163,7 +172,7 @@ impl Sim {
         let advance = self.rng.next() % self.pace_us;
         self.advance(advance);
         let shards = self.engines.len();
-        match self.rng.below(4) {
+        match self.rng.below(5) {
             // A client's bytes arrive, cut anywhere.
             0 if !self.clients.is_empty() => {
                 let c = self.rng.below(self.clients.len());
@@ -198,6 +207,11 @@ impl Sim {
                     self.sent(c);
                 }
             }
+            // What was to leave by a lent socket has, all or in part.
+            3 if !self.lent.is_empty() => {
+                let at = self.rng.below(self.lent.len());
+                self.lent_sent(at);
+            }
             _ => {
                 let shard = self.rng.below(shards);
                 self.engines[shard].begin(self.now);
@@ -205,6 +219,20 @@ impl Sim {
                 self.after(shard);
             }
         }
+    }
+
+    fn lent_sent(&mut self, at: usize) {
+        let (shard, c, lent) = self.lent.swap_remove(at);
+        let sent = if self.rng.chance(4) { self.rng.below(lent.bytes.len() + 1) } else { lent.bytes.len() };
+        let client = &mut self.clients[c];
+        assert!(client.flight.is_none() && !client.closed, "a socket that is lent is left alone");
+        if !client.shut {
+            client.from.extend(&lent.bytes[..sent]);
+        }
+        self.lent_count += 1;
+        self.engines[shard].begin(self.now);
+        self.engines[shard].lent_sent(lent, sent);
+        self.after(shard);
     }
 
     fn sent(&mut self, c: usize) {
@@ -230,6 +258,12 @@ impl Sim {
         if self.rng.chance(2) {
             self.engines[shard].work();
         }
+        for lent in std::mem::take(&mut self.engines[shard].lent) {
+            let c = self.clients.iter().position(|c| c.fd == lent.fd).expect("every socket is a client's");
+            assert!(self.clients[c].flight.is_none() && !self.clients[c].closed, "a socket that is lent is left alone");
+            assert!(self.lent.iter().all(|(_, other, _)| *other != c), "a socket is lent to one");
+            self.lent.push((shard, c, lent));
+        }
         for index in std::mem::take(&mut self.engines[shard].dirty) {
             if !self.engines[shard].conns.contains(index as usize) {
                 continue;
@@ -237,6 +271,7 @@ impl Sim {
             if let Some(out) = self.engines[shard].take_out(index) {
                 let c = self.client_of(shard, index);
                 assert!(self.clients[c].flight.replace(out).is_none(), "one send at a time");
+                assert!(self.lent.iter().all(|(_, other, _)| *other != c), "a socket that is lent is left alone");
             }
         }
         for (index, stop) in std::mem::take(&mut self.engines[shard].throttle) {
@@ -271,7 +306,8 @@ impl Sim {
 
     /// Whether nothing is on its way anywhere.
     pub fn is_quiet(&self) -> bool {
-        self.clients.iter().all(|c| c.to.is_empty() && c.flight.is_none() && c.closed == c.shut)
+        self.lent.is_empty()
+            && self.clients.iter().all(|c| c.to.is_empty() && c.flight.is_none() && c.closed == c.shut)
             && self.wires.iter().flatten().all(VecDeque::is_empty)
             && self.engines.iter().all(|e| e.outbox.iter().all(Batch::is_empty) && e.is_settled())
     }
