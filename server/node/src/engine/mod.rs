@@ -15,8 +15,8 @@ mod weigh;
 mod work;
 
 pub use gather::{Answer, Chore};
-pub use pubsub::Scope;
 pub use lend::Lent;
+pub use pubsub::Scope;
 pub use together::{Access, Commit, LockAsk};
 
 use crate::ask::{Dialect, Manner, Origin};
@@ -584,7 +584,9 @@ impl Engine {
     /// Whether a connection has nothing more to say or to hear and may be closed.
     pub fn is_finished(&self, index: u32) -> bool {
         let conn = &self.conns[index as usize];
-        conn.closing && !conn.lent && (conn.gone || (conn.owed() == 0 && (conn.order.is_empty() || self.waits.is_waiting(index))))
+        conn.closing
+            && !conn.lent
+            && (conn.gone || (conn.owed() == 0 && (conn.order.is_empty() || self.waits.is_waiting(index))))
     }
 
     // Replies.
