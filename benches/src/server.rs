@@ -27,12 +27,13 @@ pub struct Launch {
 }
 
 impl Launch {
-    /// The same as a command line, for people to give again.
+    /// The same as a command line, for people to give again: from the folder of the workspace, if it stands there.
     pub fn command_line(&self) -> String {
+        let here = format!("{}/", crate::cargo::workspace().display());
         let cpus: Vec<String> = self.cpus.iter().map(usize::to_string).collect();
         let mut words = vec!["taskset".into(), "-c".into(), cpus.join(","), self.program.display().to_string()];
         words.extend(self.args.iter().cloned());
-        words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ")
+        words.iter().map(|word| quoted(word.strip_prefix(&here).unwrap_or(word))).collect::<Vec<_>>().join(" ")
     }
 }
 
