@@ -8,6 +8,7 @@
 //! hashes whose fields have deadlines.
 
 mod crc;
+pub mod file;
 mod lzf;
 mod old;
 mod pieces;
@@ -17,6 +18,7 @@ mod stream;
 mod write;
 
 pub use crc::crc64;
+pub use lzf::Lzf;
 pub use place::Placed;
 
 use crate::Encoding;

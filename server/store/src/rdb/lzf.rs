@@ -1,9 +1,109 @@
-//! Room: store. Strings that Redis has compressed. Touches: nothing.
-//! Source: lzf_d.c of Redis (liblzf). A byte below 32 comes before so many bytes and one more, to be taken as they are;
+//! Room: store. Compressed strings, as Redis writes them. Touches: nothing beyond this crate.
+//! Source: the format is that of lzf_d.c of Redis (liblzf). A byte below 32 comes before so many bytes and one more, to be taken as they are;
 //! another says how far back (13 bits) bytes are to be taken from, and how many: its upper 3 bits, or, if they are all set,
 //! the next byte more; and two.
 
 use super::BadData;
+use super::write;
+
+/// How far back bytes can be taken from: 13 bits.
+const BACK_MAX: usize = 1 << 13;
+/// How many can be taken at once: 3 bits' 7 and the next byte's 255, and two.
+const COPY_MAX: usize = 7 + 255 + 2;
+/// How many can be given as they are at once.
+const PLAIN_MAX: usize = 32;
+/// Twice as many places as there are to look back at; 64 KiB.
+const TABLE_BITS: u32 = 14;
+/// Shorter ones stay as they are (rdb.c, rdbSaveRawString).
+const STRING_BYTES_MIN: usize = 21;
+/// What must be gained (rdb.c, rdbSaveLzfStringObject).
+const GAIN_BYTES_MIN: usize = 4;
+/// Longer strings stay as they are: a place must fit into the table's 32 bits.
+const STRING_BYTES_MAX: usize = 1 << 30;
+
+/// Compresses strings. Its table lives as long as it does; that of one string is told from that of another by the numbers in it,
+/// which rise from string to string, so nothing is cleared between them.
+pub struct Lzf {
+    /// Where three bytes of this hash were last seen: `base` and the place.
+    table: Box<[u32]>,
+    /// What stands for the first byte of the string at hand.
+    base: u32,
+    packed: Vec<u8>,
+}
+
+impl Default for Lzf {
+    fn default() -> Self {
+        Lzf { table: vec![0; 1 << TABLE_BITS].into(), base: 1, packed: Vec::new() }
+    }
+}
+
+impl Lzf {
+    /// Appends `text` as an RDB string: as a number, compressed where that gains something, or as it is.
+    pub fn string(&mut self, out: &mut Vec<u8>, text: &[u8]) {
+        if !(STRING_BYTES_MIN..=STRING_BYTES_MAX).contains(&text.len()) {
+            return write::string(out, text);
+        }
+        let mut packed = std::mem::take(&mut self.packed);
+        packed.clear();
+        if self.compress(text, &mut packed, text.len() - GAIN_BYTES_MIN) {
+            out.push(0xC3);
+            write::len(out, packed.len() as u64);
+            write::len(out, text.len() as u64);
+            out.extend_from_slice(&packed);
+        } else {
+            write::plain(out, text);
+        }
+        self.packed = packed;
+    }
+
+    /// Appends what `from` is compressed. False, and something appended, if that is more than `most` bytes.
+    fn compress(&mut self, from: &[u8], out: &mut Vec<u8>, most: usize) -> bool {
+        let most = out.len() + most;
+        let len = from.len() as u32;
+        if self.base.checked_add(len).is_none() {
+            self.table.fill(0);
+            self.base = 1;
+        }
+        let (base, mut at, mut plain_from) = (self.base, 0, 0);
+        self.base += len;
+        while let Some(&[a, b, c]) = from.get(at..).and_then(<[u8]>::first_chunk) {
+            let three = u32::from_le_bytes([a, b, c, 0]);
+            // Fibonacci hashing: the upper bits of a product with 2^32 over the golden ratio.
+            let place = &mut self.table[(three.wrapping_mul(0x9E37_79B1) >> (32 - TABLE_BITS)) as usize];
+            let seen = std::mem::replace(place, base + at as u32);
+            let found = seen.checked_sub(base).map(|seen| seen as usize);
+            let Some(seen) = found.filter(|&seen| at - seen <= BACK_MAX && from[seen..seen + 3] == [a, b, c]) else {
+                // The longer nothing is found, the larger the steps: what cannot be compressed costs little.
+                at += 1 + ((at - plain_from) >> 7);
+                continue;
+            };
+            let more = from[at..].len().min(COPY_MAX);
+            let count = from[seen..].iter().zip(&from[at..at + more]).take_while(|(a, b)| a == b).count();
+            push_plain(out, &from[plain_from..at]);
+            let (back, length) = (at - seen - 1, count - 2);
+            if length < 7 {
+                out.push((length << 5 | back >> 8) as u8);
+            } else {
+                out.extend_from_slice(&[(7 << 5 | back >> 8) as u8, (length - 7) as u8]);
+            }
+            out.push(back as u8);
+            at += count;
+            plain_from = at;
+            if out.len() > most {
+                return false;
+            }
+        }
+        push_plain(out, &from[plain_from..]);
+        out.len() <= most
+    }
+}
+
+fn push_plain(out: &mut Vec<u8>, bytes: &[u8]) {
+    for piece in bytes.chunks(PLAIN_MAX) {
+        out.push(piece.len() as u8 - 1);
+        out.extend_from_slice(piece);
+    }
+}
 
 /// What becomes of `from`, which must be `len` bytes. Memory grows with what is written: 264 bytes at most for 3 of `from`.
 pub fn decompress(from: &[u8], len: usize) -> Result<Vec<u8>, BadData> {
@@ -50,6 +150,51 @@ mod tests {
         assert_eq!(decompress(&[0, b'x', 1 << 5, 0], 4), Ok(b"xxxx".to_vec()));
         assert_eq!(decompress(&[2, b'a', b'b', b'c', 7 << 5, 2, 2], 14), Ok(b"abcabcabcabcab".to_vec()));
         assert_eq!(decompress(&[], 0), Ok(vec![]));
+    }
+
+    #[test]
+    fn what_is_compressed_is_read() {
+        // One for all: what is left in its table of a string must not show in the next. `base` runs over on the way.
+        let mut lzf = Lzf { base: u32::MAX - 2_000_000, ..Lzf::default() };
+        let (mut dice, mut gained) = (crate::Rng::new(1), 0);
+        for _ in 0..3_000 {
+            let bits = 1 + dice.below(13);
+            let (len, letters) = (1 + dice.below(1 << bits), 1 + dice.below(256));
+            let unit = 1 + dice.below(400) as usize;
+            let mut text: Vec<u8> = Vec::new();
+            while (text.len() as u64) < len {
+                if dice.below(3) == 0 && text.len() > unit {
+                    text.extend_from_within(..unit);
+                } else {
+                    text.extend((0..unit).map(|_| dice.below(letters) as u8));
+                }
+            }
+            let mut out = Vec::new();
+            if lzf.compress(&text, &mut out, usize::MAX / 2) {
+                assert_eq!(decompress(&out, text.len()).as_deref(), Ok(&text[..]));
+            }
+            gained += usize::from(out.len() < text.len());
+            let most = dice.below(text.len() as u64) as usize;
+            let fits = lzf.compress(&text, &mut Vec::new(), most);
+            assert_eq!(fits, out.len() <= most, "{} of {}, {most}", out.len(), text.len());
+        }
+        assert!((500..2_900).contains(&gained), "{gained}");
+    }
+
+    #[test]
+    fn strings_are_compressed_where_it_gains() {
+        let mut lzf = Lzf::default();
+        for (text, len) in [
+            (&b"12345"[..], 3),
+            (&[b'a'; 20], 21),
+            (&[b'a'; 21], 3 + 5),
+            (&[b'a'; 300], 4 + 2 + 3 + 3),
+            (b"abcdefghijklmnopqrstuvwxyz", 27),
+        ] {
+            let mut out = Vec::new();
+            lzf.string(&mut out, text);
+            assert_eq!(out.len(), len, "{}", text.escape_ascii());
+        }
     }
 
     #[test]
