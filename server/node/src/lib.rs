@@ -6,6 +6,7 @@ pub mod batch;
 pub mod clock;
 pub mod config;
 pub mod engine;
+pub mod files;
 pub mod host;
 pub mod io;
 pub mod log;

@@ -1,0 +1,169 @@
+//! Room: files. Files are written and read on threads of their own; shards hand them what to do and hear what came of it.
+//! Touches: io's bell, log.
+//!
+//! A shard's turn never rests, and glommio looks after I/O only when its tasks rest or its preemption timer fires: file tasks
+//! on a shard's own executor would disturb its clients, and be disturbed. So files have executors of their own, not pinned,
+//! which do I/O and nothing else. What a shard wants of a file is an `Ask`, what came of it an `Event`; the engine that makes
+//! the one and hears the other makes no system call, and the simulation has files of its own kind.
+//!
+//! A file that is written ends in one of two ways. `Create`, any `Write`s, `Finish`: `Finished` is heard when all of it is on
+//! the device. Or `Abandon` at any moment before that: `Abandoned` is heard when nothing is left of it. Who hears `Failed`
+//! abandons. A file that is read ends with `ReadAll` or `Failed`, or when it is abandoned.
+
+mod queue;
+mod stream;
+mod worker;
+
+use crate::io::bell::Bell;
+use crate::log::Log;
+use base::Out;
+use queue::Queue;
+use std::io;
+use std::os::fd::RawFd;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+
+/// A file as its shard names it; never used twice.
+pub type FileId = u64;
+
+/// Bytes of one write to the device: 512 KiB with 16 of them under way write at 0.85 of what the device can do.
+pub const BLOCK_BYTES: usize = 512 * 1024;
+/// Blocks of a file that are under way to the device.
+pub const BLOCKS_BEHIND: usize = 16;
+/// Bytes that a reader is ahead of whoever takes them.
+pub const READ_AHEAD_BYTES: usize = 4 * 1024 * 1024;
+/// Shards that share one thread: it copies some 5 GB/s, which is what four of them make at most.
+const SHARDS_A_THREAD: usize = 4;
+
+/// What a shard wants done.
+#[derive(Debug)]
+pub enum Ask {
+    /// Begins a new file; one of that name is replaced.
+    Create {
+        id: FileId,
+        path: PathBuf,
+    },
+    Write {
+        id: FileId,
+        out: Out,
+    },
+    /// No more comes: to the device with it.
+    Finish {
+        id: FileId,
+    },
+    /// Removes what there is of a file that is written; closes one that is read.
+    Abandon {
+        id: FileId,
+    },
+    /// Removes files that are finished; those that are not there are no failure. Answered as `Abandon` is.
+    Remove {
+        id: FileId,
+        paths: Vec<PathBuf>,
+    },
+    /// Makes a set of finished files count: puts a small file of this text in place of `path`, atomically, when the folder
+    /// knows all that is in it; then removes those that count no more. `Finished` when it is in place on the device.
+    Seal {
+        id: FileId,
+        path: PathBuf,
+        text: String,
+        obsolete: Vec<PathBuf>,
+    },
+    Read {
+        id: FileId,
+        path: PathBuf,
+    },
+    /// So many bytes of what was read are done with.
+    Taken {
+        id: FileId,
+        bytes: usize,
+    },
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub enum Event {
+    /// These bytes have left the shard's hands, not yet for the device. The buffer comes back for its memory.
+    Written {
+        id: FileId,
+        bytes: usize,
+        spent: Vec<u8>,
+    },
+    Finished {
+        id: FileId,
+        bytes: u64,
+    },
+    Abandoned {
+        id: FileId,
+    },
+    Read {
+        id: FileId,
+        bytes: Vec<u8>,
+    },
+    ReadAll {
+        id: FileId,
+    },
+    /// With the path and the reason.
+    Failed {
+        id: FileId,
+        error: String,
+    },
+}
+
+/// One shard's way to files.
+pub struct Files {
+    queue: Arc<Queue>,
+    shard: usize,
+    ears: Arc<Ears>,
+}
+
+/// Where a shard hears what came of its asks.
+struct Ears {
+    events: Mutex<Vec<Event>>,
+    bell: Bell,
+}
+
+impl Ears {
+    fn post(&self, event: Event) {
+        let mut events = self.events.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        events.push(event);
+        if events.len() == 1 {
+            self.bell.ring();
+        }
+    }
+}
+
+impl Files {
+    /// For every shard. No thread begins before somebody asks for something.
+    pub fn for_shards(shards: usize, log: &Log) -> io::Result<Vec<Files>> {
+        let ears = (0..shards)
+            .map(|_| Ok(Arc::new(Ears { events: Mutex::default(), bell: Bell::new()? })))
+            .collect::<io::Result<Vec<_>>>()?;
+        let groups = ears.chunks(SHARDS_A_THREAD).enumerate();
+        Ok(groups
+            .flat_map(|(group, ears)| {
+                let queue = Queue::new(group, ears.to_vec(), log.clone());
+                let shards = ears.iter().cloned().enumerate().collect::<Vec<_>>();
+                shards.into_iter().map(move |(shard, ears)| Files { queue: queue.clone(), shard, ears })
+            })
+            .collect())
+    }
+
+    /// Becomes readable when there are events.
+    pub fn bell(&self) -> RawFd {
+        self.ears.bell.fd()
+    }
+
+    pub fn ask(&self, ask: Ask) {
+        self.queue.push(self.shard, ask);
+    }
+
+    /// What has come since the last call.
+    pub fn events(&self) -> Vec<Event> {
+        self.ears.bell.hush();
+        let mut events = self.ears.events.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        std::mem::take(&mut events)
+    }
+}
+
+#[cfg(test)]
+mod tests;
