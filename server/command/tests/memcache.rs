@@ -1,6 +1,10 @@
 //! memcached's transcripts below `tests/cases/memcache`, byte for byte: parser, handlers on a store, writer. Also against a
 //! genuine memcached where one is named.
 
+#[allow(dead_code, reason = "each test binary uses a part")]
+#[path = "common/replay.rs"]
+mod replay;
+
 use base::{Args, DbId, Fault, Out, Reply, Word};
 use cases::run::{Ask, Received};
 use cases::{Dialect, Target, Unsupported, run_files};
@@ -29,6 +33,7 @@ struct Connection {
 struct Handlers {
     shards: usize,
     stores: Vec<Store>,
+    followers: Vec<replay::Follower>,
     limits: Limits,
     tally: Tally,
     events: Events,
@@ -43,6 +48,7 @@ impl Handlers {
         let mut handlers = Handlers {
             shards,
             stores: vec![],
+            followers: vec![],
             limits,
             tally: Tally::default(),
             events: Events::default(),
@@ -112,6 +118,10 @@ impl Handlers {
             _ => return Err(Unsupported(format!("handlers alone do not answer {}", row.name))),
         }
         self.stores.iter().for_each(Store::verify);
+        let context = || args.iter().map(|word| word.escape_ascii().to_string()).collect::<Vec<_>>().join(" ");
+        for (store, follower) in self.stores.iter_mut().zip(&mut self.followers) {
+            follower.follow(store, self.now_ms, &context);
+        }
         Ok(())
     }
 
@@ -138,6 +148,8 @@ impl Target for Handlers {
     fn reset(&mut self) -> Result<(), String> {
         self.open.clear();
         self.stores = (0..self.shards as u64).map(|seed| Store::new(StoreOptions { databases: 1, seed })).collect();
+        self.stores.iter_mut().for_each(Store::begin_journal);
+        self.followers = (0..self.shards as u64).map(|seed| replay::Follower::new(1, seed, None)).collect();
         Ok(())
     }
 

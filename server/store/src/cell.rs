@@ -2,6 +2,7 @@
 
 use crate::entry::{Content, Facts, Owned, PACKED_BYTES_MAX, Ref};
 use crate::heap::Heap;
+use crate::journal::{Journal, Op, resolved};
 use crate::object::Object;
 use crate::rdb::Placed;
 use crate::rng::Rng;
@@ -185,7 +186,34 @@ impl Cell<'_> {
         self.set_age(age::frequent(&self.store.tuning, frequency, self.now_ms));
     }
 
-    fn set_age(&mut self, age: Option<u64>) {
+    /// Notes an effect on this key.
+    #[inline]
+    pub(crate) fn note(&mut self, note: impl FnOnce(&mut Journal)) {
+        if let Some(journal) = &mut self.store.journal {
+            let db = self.store.places[self.table as usize].db.expect("cells are of databases");
+            note(journal.at(db, self.key));
+        }
+    }
+
+    /// Takes the journal away, ready for effects on this key: who does what is one effect as a whole, or notes it while the
+    /// store is lent, gives it back by `give_journal`.
+    #[inline]
+    pub(crate) fn take_journal(&mut self) -> Option<Box<Journal>> {
+        let mut journal = self.store.journal.take()?;
+        let db = self.store.places[self.table as usize].db.expect("cells are of databases");
+        journal.at(db, self.key);
+        Some(journal)
+    }
+
+    #[inline]
+    pub(crate) fn give_journal(&mut self, journal: Option<Box<Journal>>) {
+        if journal.is_some() {
+            self.store.journal = journal;
+            self.store.renote_versions();
+        }
+    }
+
+    pub(crate) fn set_age(&mut self, age: Option<u64>) {
         if let (Some(spot), Some(age)) = (self.spot, age) {
             self.store.places[self.table as usize].table.entry_mut(spot).set_age(age, false);
         }
@@ -195,6 +223,15 @@ impl Cell<'_> {
     #[inline]
     pub fn put(&mut self, value: &[u8], put: Put) {
         self.write(Content::copied(value), put);
+        self.note_string(value, put);
+    }
+
+    #[inline]
+    fn note_string(&mut self, value: &[u8], put: Put) {
+        if self.store.journal.is_some() {
+            let deadline = resolved(put.deadline, || self.entry().and_then(Entry::deadline));
+            self.note(|journal| journal.string(value, put.flags, deadline, put.encoding));
+        }
     }
 
     /// Creates or replaces everything. A large value is kept as it is: one that is part of something larger (a receive
@@ -209,6 +246,7 @@ impl Cell<'_> {
         let deadline = portable.deadline.map_or(Deadline::None, Deadline::At);
         let put = Put { deadline, flags: portable.flags, encoding: portable.encoding };
         self.write(Content::lent(&portable.value), put);
+        self.note_string(&portable.value, put);
     }
 
     fn write(&mut self, content: Content<'_>, put: Put) {
@@ -347,6 +385,7 @@ impl Cell<'_> {
     /// Takes the entry out of its place, without copying a collection.
     pub fn lift(&mut self) -> Option<Lifted> {
         let spot = self.spot.take()?;
+        self.note(Journal::lift);
         let table = &mut self.store.places[self.table as usize].table;
         let raw = table.entry(spot);
         let (kind, form, flags, deadline) = (raw.kind(), raw.form(), raw.flags(), raw.deadline());
@@ -382,6 +421,7 @@ impl Cell<'_> {
             LiftedContent::Bytes(bytes) => self.write_as(kind, form, Content::Inline(&bytes), put),
         }
         self.set_field_timer();
+        self.note(Journal::set_down);
     }
 
     /// Frees what was lifted and is not needed any more.
@@ -414,12 +454,16 @@ impl Cell<'_> {
 
     /// Appends in place; deadline and flags stay. Without an entry, as `put`. The new length.
     pub fn append(&mut self, suffix: &[u8], encoding: Encoding) -> usize {
-        self.edit(suffix, encoding, |entry, heap| entry.append(heap, suffix))
+        let len = self.edit(suffix, encoding, |entry, heap| entry.append(heap, suffix));
+        self.note(|journal| journal.extended(Op::Append, suffix, encoding));
+        len
     }
 
     /// Puts `prefix` before the value; else as `append`.
     pub fn prepend(&mut self, prefix: &[u8], encoding: Encoding) -> usize {
-        self.edit(prefix, encoding, |entry, heap| entry.prepend(heap, prefix))
+        let len = self.edit(prefix, encoding, |entry, heap| entry.prepend(heap, prefix));
+        self.note(|journal| journal.extended(Op::Prepend, prefix, encoding));
+        len
     }
 
     /// Writes `patch` at `offset`, filling a gap with zeros; creates the entry when absent. The new length. Without a
@@ -429,18 +473,20 @@ impl Cell<'_> {
             return self.entry().map_or(0, |entry| entry.bytes().len());
         }
         if self.spot.is_none() {
-            self.put(b"", Put { encoding: Encoding::Raw, ..Put::default() });
+            self.write(Content::copied(b""), Put { encoding: Encoding::Raw, ..Put::default() });
         }
         let end = offset + patch.len();
-        self.edit(b"", Encoding::Raw, |entry, heap| {
+        let len = self.edit(b"", Encoding::Raw, |entry, heap| {
             entry.extend(heap, end, |value| value[offset..end].copy_from_slice(patch))
-        })
+        });
+        self.note(|journal| journal.patch(offset, patch));
+        len
     }
 
     /// Changes the value of the entry; `whole` is what is put when there is none.
     fn edit(&mut self, whole: &[u8], encoding: Encoding, edit: impl FnOnce(Owned, &mut Heap) -> Owned) -> usize {
         let Some(spot) = self.spot else {
-            self.put(whole, Put { encoding, ..Put::default() });
+            self.write(Content::copied(whole), Put { encoding, ..Put::default() });
             return whole.len();
         };
         self.change(edit);
@@ -456,7 +502,11 @@ impl Cell<'_> {
     /// How OBJECT ENCODING names a string from now on. The version stays.
     pub fn set_encoding(&mut self, encoding: Encoding) {
         if let Some(spot) = self.spot {
-            self.store.places[self.table as usize].table.entry_mut(spot).set_form(encoding.form());
+            let mut raw = self.store.places[self.table as usize].table.entry_mut(spot);
+            if raw.as_ref().form() != encoding.form() {
+                raw.set_form(encoding.form());
+                self.note(|journal| journal.encoding(encoding));
+            }
         }
     }
 
@@ -476,6 +526,7 @@ impl Cell<'_> {
         if !self.store.places[self.table as usize].table.entry_mut(spot).set_flags(flags) {
             self.change(|entry, heap| with_facts(entry, heap, |facts| facts.flags = flags));
         }
+        self.note(|journal| journal.flags(flags));
         self.renew_version();
     }
 
@@ -491,6 +542,9 @@ impl Cell<'_> {
             }
             (None, None) => {}
             _ => self.change(|entry, heap| with_facts(entry, heap, |facts| facts.deadline = new)),
+        }
+        if old.map(|(deadline, _)| deadline) != deadline {
+            self.note(|journal| journal.deadline(deadline));
         }
     }
 

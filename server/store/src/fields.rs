@@ -148,6 +148,12 @@ impl Store {
             }
         };
         self.set_field_timer(table, hash, spot, now_ms);
+        if removed > 0
+            && let Some(journal) = &mut self.journal
+            && let Place { table: entries, db: Some(db) } = &self.places[table as usize]
+        {
+            journal.at(*db, entries.entry(spot).key()).due(now_ms);
+        }
         if removed > 0 && self.places[table as usize].table.entry(spot).version().is_some() {
             let version = self.next_version();
             self.places[table as usize].table.entry_mut(spot).set_version(version);

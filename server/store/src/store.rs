@@ -7,6 +7,7 @@
 use crate::cell::{Cell, Entry};
 use crate::evict::Pool;
 use crate::fields::{self, Faded};
+use crate::journal::Journal;
 use crate::object::{Held, Object, WEIGHT_AT_ONCE};
 use crate::rng::Rng;
 use crate::table::{Ground, Spot, Table};
@@ -58,6 +59,10 @@ pub struct Store {
     pub(crate) pool: Pool,
     /// The last version that was given to an entry.
     version: u64,
+    /// Up to where the journal has versions given out.
+    pub(crate) versions_noted: u64,
+    /// What typed calls do, for whoever keeps or passes it on.
+    pub(crate) journal: Option<Box<Journal>>,
     /// Bytes of values that are kept apart from their entries.
     pub(crate) apart_bytes: usize,
     /// Entries that must not go of themselves: (table, hash of the key).
@@ -98,6 +103,8 @@ impl Store {
             rng: Rng::new(options.seed ^ 0x13198a2e03707344),
             pool: Pool::default(),
             version: 0,
+            versions_noted: 0,
+            journal: None,
             apart_bytes: 0,
             pinned: Vec::new(),
         }
@@ -252,6 +259,11 @@ impl Store {
         };
         self.dbs[db.index()] = new;
         self.places[old as usize].db = None;
+        if len > 0
+            && let Some(journal) = &mut self.journal
+        {
+            journal.flush(db);
+        }
         if len <= FLUSH_ENTRIES_AT_ONCE {
             self.bury_table(old, usize::MAX);
         } else {
@@ -264,6 +276,11 @@ impl Store {
         self.dbs.swap(a.index(), b.index());
         for db in [a, b] {
             self.places[self.dbs[db.index()] as usize].db = Some(db);
+        }
+        if (a != b)
+            && let Some(journal) = &mut self.journal
+        {
+            journal.swap(a, b);
         }
     }
 
@@ -542,6 +559,10 @@ impl Store {
         if raw.object_at().is_none() {
             self.apart_bytes -= raw.apart_bytes();
         }
+        if let Some(journal) = &mut self.journal {
+            let db = self.places[table as usize].db.expect("what is in the graveyard is buried");
+            journal.at(db, raw.key()).remove();
+        }
         self.forget_deadline(table, spot);
         self.forget_field_timer(table, spot);
         let mut entry = self.places[table as usize].table.remove(&mut self.ground, spot);
@@ -607,7 +628,25 @@ impl Store {
     /// A version that no entry has had.
     pub(crate) fn next_version(&mut self) -> u64 {
         self.version += 1;
+        self.renote_versions();
         self.version
+    }
+
+    #[inline]
+    pub(crate) fn renote_versions(&mut self) {
+        if self.version > self.versions_noted && self.journal.is_some() {
+            self.note_versions();
+        }
+    }
+
+    pub(crate) fn last_version(&self) -> u64 {
+        self.version
+    }
+
+    /// No version up to this one is given to an entry any more.
+    pub fn raise_version(&mut self, version: u64) {
+        self.version = self.version.max(version);
+        self.renote_versions();
     }
 }
 

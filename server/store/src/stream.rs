@@ -6,16 +6,19 @@
 //!
 //! Unlike other collections a stream may be empty and stay: its last id and its groups are worth keeping.
 
+mod change;
 mod group;
 mod id;
 mod log;
 mod node;
 
+pub use change::{GroupMut, LogMut, StreamMut};
 pub use group::{Consumer, ConsumerId, Group, Nack};
 pub use id::Id;
 pub use log::{Bound, Log, Range, RangeBack, Trim};
 pub use node::{ENTRY_BYTES_MAX, EntryRef};
 
+use crate::journal::Journal;
 use crate::object::{Held, Object};
 use crate::table::Ground;
 use crate::{Body, Cell, Deadline, Entry};
@@ -46,7 +49,7 @@ impl Stream {
         &self.log
     }
 
-    pub fn log_mut(&mut self) -> &mut Log {
+    pub(crate) fn log_mut(&mut self) -> &mut Log {
         &mut self.log
     }
 
@@ -66,7 +69,7 @@ impl Stream {
     }
 
     /// False if there is one of this name. `read`: as `Group::read`.
-    pub fn create_group(&mut self, name: &[u8], last: Id, read: i64) -> bool {
+    pub(crate) fn create_group(&mut self, name: &[u8], last: Id, read: i64) -> bool {
         if self.groups.contains_key(name) {
             return false;
         }
@@ -77,7 +80,7 @@ impl Stream {
     }
 
     /// Lets `change` have a group and the log that it reads.
-    pub fn change_group<R>(&mut self, name: &[u8], change: impl FnOnce(&mut Group, &Log) -> R) -> Option<R> {
+    pub(crate) fn change_group<R>(&mut self, name: &[u8], change: impl FnOnce(&mut Group, &Log) -> R) -> Option<R> {
         let group = self.groups.get_mut(name)?;
         self.groups_apart -= group.apart_bytes();
         let result = change(group, &self.log);
@@ -168,11 +171,20 @@ impl Cell<'_> {
     pub fn create_stream(&mut self) {
         assert!(self.entry().is_none(), "callers have seen that there is nothing");
         self.put_object(Box::new(Object::Stream(Stream::default())), Deadline::None);
+        self.note(Journal::create_stream);
     }
 
     /// Lets `change` work on the stream that is here.
     #[inline]
-    pub fn change_stream<R>(&mut self, change: impl FnOnce(&mut Stream) -> R) -> R {
+    pub fn change_stream<R>(&mut self, change: impl FnOnce(&mut StreamMut<'_>) -> R) -> R {
+        let mut journal = self.take_journal();
+        let result = self.change_raw(|stream| change(&mut StreamMut::new(stream, journal.as_deref_mut())));
+        self.give_journal(journal);
+        result
+    }
+
+    #[inline]
+    fn change_raw<R>(&mut self, change: impl FnOnce(&mut Stream) -> R) -> R {
         self.change_object(|object, _, _| match object {
             Object::Stream(stream) => change(stream),
             _ => unreachable!("callers have seen that it is a stream"),
@@ -181,7 +193,8 @@ impl Cell<'_> {
 
     /// False if there is no such group. What it holds is freed in steps.
     pub fn destroy_group(&mut self, name: &[u8]) -> bool {
-        let Some((name, group)) = self.change_stream(|stream| stream.take_group(name)) else { return false };
+        let Some((name, group)) = self.change_raw(|stream| stream.take_group(name)) else { return false };
+        self.note(|journal| journal.destroy_group(&name));
         let mut last = Stream { groups_apart: group_bytes(&name, &group), ..Stream::default() };
         last.groups.insert(name, group);
         let object = Box::new(Object::Stream(last));

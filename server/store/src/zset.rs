@@ -12,6 +12,7 @@ mod packed;
 
 use crate::cell::{Body, Cell, Entry};
 use crate::entry::PACKED_BYTES_MAX;
+use crate::journal::Op;
 use crate::members::Members;
 use crate::object::{Held, Object};
 use crate::table::Ground;
@@ -323,6 +324,14 @@ impl<'c, 's> ZsetMut<'c, 's> {
 
     /// Adds a member or changes its score. `shape` is what `expect` said, and matters for the first member only.
     pub fn add(&mut self, member: &[u8], score: f64, how: How, shape: Shape) -> Done {
+        let done = self.write(member, score, how, shape);
+        if let Done::Added(score) | Done::Updated(score) = done {
+            self.cell.note(|journal| journal.score(member, score));
+        }
+        done
+    }
+
+    fn write(&mut self, member: &[u8], score: f64, how: How, shape: Shape) -> Done {
         if score.is_nan() {
             return Done::NotANumber;
         }
@@ -443,6 +452,15 @@ impl<'c, 's> ZsetMut<'c, 's> {
 
     /// Takes a member out; false if it was not there.
     pub fn remove(&mut self, member: &[u8]) -> bool {
+        let removed = self.take_out(member);
+        // That the key went with the last one was noted.
+        if removed && self.cell.spot.is_some() {
+            self.cell.note(|journal| journal.named(Op::ZsetRemove, member));
+        }
+        removed
+    }
+
+    fn take_out(&mut self, member: &[u8]) -> bool {
         match self.cell.body() {
             None => false,
             Some(Body::Packed { bytes, .. }) => {
@@ -471,7 +489,15 @@ impl<'c, 's> ZsetMut<'c, 's> {
     }
 
     /// Takes out those of these ranks, telling `gone` of each, in order or, with `back`, from the last.
-    pub fn remove_ranks(&mut self, ranks: Ranks, back: bool, mut gone: impl FnMut(&[u8], f64)) {
+    pub fn remove_ranks(&mut self, ranks: Ranks, back: bool, gone: impl FnMut(&[u8], f64)) {
+        let (from, count) = (ranks.start, ranks.len());
+        self.take_ranks(ranks, back, gone);
+        if count > 0 && self.cell.spot.is_some() {
+            self.cell.note(|journal| journal.remove_ranks(from, count));
+        }
+    }
+
+    fn take_ranks(&mut self, ranks: Ranks, back: bool, mut gone: impl FnMut(&[u8], f64)) {
         let count = ranks.len();
         if count == 0 {
             return;
@@ -518,6 +544,22 @@ impl<'c, 's> ZsetMut<'c, 's> {
     /// Creates or replaces whatever is here with these members, which differ; at least one. `total` is of all that are to come:
     /// those that do not come now come by `extend`. It decides whether the set is packed.
     pub fn replace<'m>(cell: &mut Cell<'_>, members: impl ExactSizeIterator<Item = (&'m [u8], f64)>, total: Total) {
+        let mut journal = cell.take_journal();
+        if let Some(journal) = &mut journal
+            && cell.spot.is_some()
+        {
+            journal.remove();
+        }
+        let noted = members.inspect(|&(member, score)| {
+            if let Some(journal) = &mut journal {
+                journal.score(member, score);
+            }
+        });
+        ZsetMut::build(cell, noted, total);
+        cell.give_journal(journal);
+    }
+
+    fn build<'m>(cell: &mut Cell<'_>, members: impl ExactSizeIterator<Item = (&'m [u8], f64)>, total: Total) {
         let packing = cell.packing();
         let fits = total.members <= packing.zset_entries && total.longest <= packing.zset_value_bytes;
         let bytes = total.name_bytes + total.members * packed::PAIR_EXTRA_BYTES;
@@ -539,11 +581,16 @@ impl<'c, 's> ZsetMut<'c, 's> {
 
     /// Adds members that are not there yet to what `replace` has begun.
     pub fn extend<'m>(&mut self, members: impl Iterator<Item = (&'m [u8], f64)>) {
+        let mut journal = self.cell.take_journal();
         self.change(|zset, ground| {
             for (member, score) in members {
                 zset.insert(ground, member, score);
+                if let Some(journal) = &mut journal {
+                    journal.score(member, score);
+                }
             }
         });
+        self.cell.give_journal(journal);
     }
 }
 

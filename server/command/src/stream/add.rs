@@ -235,7 +235,7 @@ pub fn xsetid(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut dyn Reply) {
         return reply.fault(&Fault::NoSuchKey);
     }
     let checked = cell.change_stream(|stream| {
-        let log = stream.log_mut();
+        let mut log = stream.log_mut();
         if id < log.max_deleted() {
             return Err("The ID specified in XSETID is smaller than current max_deleted_entry_id");
         }

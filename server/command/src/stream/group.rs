@@ -85,7 +85,7 @@ pub fn set_id(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut dyn Reply) {
         b"$" => cell.stream().map_or(Id::MIN, |stream| stream.log().last()),
         _ => or_fault!(parse_any_id(args.at(4), 0, false, false), reply).0,
     };
-    cell.change_stream(|stream| stream.change_group(args.at(3), |group, _| (group.last, group.read) = (id, read)));
+    cell.change_stream(|stream| stream.change_group(args.at(3), |group, _| group.set(id, read)));
     reply.ok();
     ctx.notify(Class::STREAM, "xgroup-setid", args.at(2));
 }

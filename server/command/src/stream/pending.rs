@@ -3,7 +3,7 @@
 
 use super::*;
 use crate::row::Walk;
-use store::stream::{ConsumerId, Group, Nack};
+use store::stream::{ConsumerId, Group, Nack, StreamMut};
 
 /// XPENDING key group [[IDLE min-idle-time] start end count [consumer]]
 pub fn xpending(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut dyn Reply) {
@@ -151,7 +151,7 @@ enum Claimed {
 impl Claim {
     fn one(
         &self,
-        stream: &mut Stream,
+        stream: &mut StreamMut<'_>,
         name: &[u8],
         consumer: ConsumerId,
         id: Id,
@@ -175,7 +175,7 @@ impl Claim {
             let more = if self.just_ids { deliveries } else { deliveries.wrapping_add(1) };
             let deliveries = self.deliveries.unwrap_or(more);
             group.assign(id, Nack { consumer, delivered_ms: self.delivered_ms, deliveries });
-            group.consumer_mut(consumer).active_ms = now_ms;
+            group.activate(consumer, now_ms);
             if self.just_ids {
                 drawn.id(id);
                 drawn.count += 1;
@@ -194,7 +194,7 @@ fn see(ctx: &mut Ctx<'_>, args: Args<'_>) -> Option<ConsumerId> {
     let (id, is_new) = cell(ctx, key).change_stream(|stream| {
         stream.change_group(args.at(2), |group, _| {
             let (id, is_new) = group.find_or_create(args.at(3), now_ms);
-            group.consumer_mut(id).seen_ms = now_ms as i64;
+            group.see(id, now_ms as i64);
             (id, is_new)
         })
     })?;
@@ -245,7 +245,7 @@ pub fn xclaim(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut dyn Reply) {
     if !(0..=now_ms).contains(&claim.delivered_ms) {
         claim.delivered_ms = now_ms;
     }
-    cell(ctx, key).change_stream(|stream| stream.change_group(name, |group, _| group.last = group.last.max(last)));
+    cell(ctx, key).change_stream(|stream| stream.change_group(name, |group, _| group.raise(last)));
     let Some(consumer) = see(ctx, args) else { return reply.array(0) };
     let mut walk = Claiming { claim, consumer, at: 5, end, drawn: Drawn::default() };
     if !walk.step(ctx, args, reply) {

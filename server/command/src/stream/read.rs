@@ -9,7 +9,7 @@ use super::*;
 use crate::keep::same_db;
 use crate::row::{Blocking, Decide, Parcel, Patience, Read, ReadOn, Reading, Together, Write, Writing};
 use std::sync::Arc;
-use store::stream::{ConsumerId, Group, Log, Nack};
+use store::stream::{ConsumerId, Group, GroupMut, Log, Nack};
 
 /// XREAD [COUNT count] [BLOCK milliseconds] STREAMS key [key ...] id [id ...]
 pub static XREAD: Blocking = Blocking {
@@ -367,7 +367,7 @@ fn see_consumer(ctx: &mut Ctx<'_>, key: &[u8], (group, consumer): (&[u8], &[u8])
     let (id, is_new) = cell(ctx, key).change_stream(|stream| {
         stream.change_group(group, |group, _| {
             let (id, is_new) = group.find_or_create(consumer, now_ms);
-            group.consumer_mut(id).seen_ms = now_ms as i64;
+            group.see(id, now_ms as i64);
             (id, is_new)
         })
     })?;
@@ -471,7 +471,7 @@ impl Delivery {
     /// Delivers up to `budget` entries; fewer when all are done.
     fn step(
         &mut self,
-        group: &mut Group,
+        group: &mut GroupMut<'_>,
         log: &Log,
         consumer: ConsumerId,
         no_ack: bool,
@@ -494,7 +494,7 @@ impl Delivery {
                 group.advance(log, entry.id);
                 if !no_ack {
                     group.assign(entry.id, Nack { consumer, delivered_ms: now_ms as i64, deliveries: 1 });
-                    group.consumer_mut(consumer).active_ms = now_ms as i64;
+                    group.activate(consumer, now_ms as i64);
                 }
                 // The last of all ids is delivered but once: what follows it is empty.
                 self.from = entry.id.next().unwrap_or(Id::MAX);

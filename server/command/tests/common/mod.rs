@@ -1,5 +1,8 @@
 //! The handlers alone as a target: stores, a clock, no process around them.
 
+#[allow(dead_code, reason = "each test binary uses a part")]
+pub mod replay;
+
 use base::{ArgsBuf, DbId, Fault, Out, Reply};
 use cases::run::{Ask, Received};
 use cases::{Dialect, Target, Unsupported};
@@ -36,6 +39,8 @@ fn tuning() -> Tuning {
 pub struct Handlers {
     shards: usize,
     stores: Vec<Store>,
+    /// Of each store one that follows it by its journal.
+    followers: Vec<replay::Follower>,
     limits: Limits,
     tally: Tally,
     events: Events,
@@ -52,6 +57,7 @@ impl Handlers {
         Handlers {
             shards,
             stores: vec![],
+            followers: vec![],
             limits,
             tally: Tally::default(),
             events: Events { wanted: u32::MAX, awaited: true, ..Events::default() },
@@ -210,6 +216,26 @@ impl Handlers {
         wait
     }
 
+    #[allow(dead_code, reason = "each test binary uses a part")]
+    /// What goes by itself: what is due, and some of what the policy chooses. `work` may do what no handler does.
+    pub fn keep_house(&mut self, evicted: usize, work: impl Fn(&mut Store)) {
+        for (store, follower) in self.stores.iter_mut().zip(&mut self.followers) {
+            work(store);
+            while store.expire(self.now_ms, 5, |_, _| {}) {}
+            for _ in 0..evicted {
+                store.evict_one(self.now_ms, |_, _| {});
+            }
+            while store.bury(100) {}
+            store.verify();
+            follower.follow(store, self.now_ms, &|| format!("keeping house, {evicted} evicted"));
+        }
+    }
+
+    #[allow(dead_code, reason = "each test binary uses a part")]
+    pub fn follow_up(&self) -> &[replay::Follower] {
+        &self.followers
+    }
+
     fn tune(&mut self) {
         self.stores.iter_mut().for_each(|store| store.tune(self.tuning));
     }
@@ -304,6 +330,9 @@ impl Target for Handlers {
         let store = |seed| Store::new(StoreOptions { databases: DATABASES, seed });
         self.stores = (0..self.shards as u64).map(store).collect();
         self.tuning = tuning();
+        self.stores.iter_mut().for_each(Store::begin_journal);
+        let follower = |seed| replay::Follower::new(DATABASES, seed, Some(self.tuning));
+        self.followers = (0..self.shards as u64).map(follower).collect();
         Ok(())
     }
 
@@ -330,6 +359,10 @@ impl Target for Handlers {
         let mut out = Out::new();
         self.ask(&words, &mut db, &mut RespWriter::new(&mut out, proto))?;
         self.stores.iter().for_each(Store::verify);
+        let context = || words.args().iter().map(|word| word.escape_ascii().to_string()).collect::<Vec<_>>().join(" ");
+        for (store, follower) in self.stores.iter_mut().zip(&mut self.followers) {
+            follower.follow(store, self.now_ms, &context);
+        }
         let connection = self.open.get_mut(connection).expect("opened before");
         connection.out.extend(out.to_vec());
         connection.db = db;

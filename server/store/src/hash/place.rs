@@ -4,6 +4,7 @@ use super::packed::{HEAD_BYTES, Packed, TIMED};
 use super::{Fields, Hash};
 use crate::cell::{Body, Cell};
 use crate::entry::PACKED_BYTES_MAX;
+use crate::journal::{Op, resolved};
 use crate::needle::Needle;
 use crate::object::Object;
 use crate::{Deadline, Kind};
@@ -90,17 +91,32 @@ impl<'a> HashCell<'a> {
 
     /// Sets a field; its deadline goes, stays or is set as told. True if the field is new.
     pub fn put(&mut self, field: &[u8], value: &[u8], deadline: Deadline) -> bool {
+        let created = self.write(field, value, deadline);
+        self.note_put(field, value, deadline);
+        created
+    }
+
+    #[inline]
+    fn note_put(&mut self, field: &[u8], value: &[u8], deadline: Deadline) {
+        if self.cell.store.journal.is_some() {
+            let now = || self.fields().and_then(|fields| fields.deadline(field)).flatten();
+            let deadline = resolved(deadline, now);
+            self.cell.note(|journal| journal.put(field, value, deadline));
+        }
+    }
+
+    fn write(&mut self, field: &[u8], value: &[u8], deadline: Deadline) -> bool {
         let packing = self.cell.packing();
         let longest = field.len().max(value.len());
         let form = self.form();
         if longest > packing.hash_value_bytes && !matches!(form, Form::Object) {
             self.unpack(false);
-            return self.put(field, value, deadline);
+            return self.write(field, value, deadline);
         }
         match (form, deadline) {
             (Form::Absent | Form::Packed(false), Deadline::At(at)) => {
-                let created = self.put(field, value, Deadline::None);
-                self.set_deadline(field, Some(at));
+                let created = self.write(field, value, Deadline::None);
+                self.write_deadline(field, Some(at));
                 created
             }
             (Form::Absent, _) => {
@@ -109,7 +125,7 @@ impl<'a> HashCell<'a> {
                 bytes.extend_from_slice(Needle::new(value).bytes());
                 if bytes.len() > PACKED_BYTES_MAX || packing.hash_entries == 0 {
                     self.unpack(packing.hash_entries > 0);
-                    return self.put(field, value, deadline);
+                    return self.write(field, value, deadline);
                 }
                 self.cell.put_packed(Kind::Hash, 0, &bytes, Deadline::None);
                 true
@@ -142,8 +158,9 @@ impl<'a> HashCell<'a> {
                 let fits = have + fresh.bytes().len() - (place.deadline - place.value) <= PACKED_BYTES_MAX;
                 // No field takes less than 2 bytes, so short ones need not be counted.
                 if !fits || have / 2 > most && packed.len() > most {
-                    self.unpack(packed.len() <= most);
-                    return self.put(field, value, deadline);
+                    let listed = packed.len() <= most;
+                    self.unpack(listed);
+                    return self.write(field, value, deadline);
                 }
                 let before = packed.deadline(place);
                 self.cell.splice(place.value, place.deadline, fresh.bytes());
@@ -164,7 +181,7 @@ impl<'a> HashCell<'a> {
                 let more = name.bytes().len() + fresh.bytes().len() + 9;
                 if count + 1 > most || have + more > PACKED_BYTES_MAX {
                     self.unpack(count < most);
-                    return self.put(field, value, deadline);
+                    return self.write(field, value, deadline);
                 }
                 let mut short = [0; 160];
                 let mut long = Vec::new();
@@ -182,9 +199,17 @@ impl<'a> HashCell<'a> {
 
     /// Sets several fields of a hash that is not there; as many `put`s would do, in one piece.
     pub fn put_all<'b>(&mut self, pairs: impl Iterator<Item = (&'b [u8], &'b [u8])> + Clone) -> usize {
+        let created = self.write_all(pairs.clone());
+        if self.cell.store.journal.is_some() {
+            pairs.for_each(|(field, value)| self.note_put(field, value, Deadline::None));
+        }
+        created
+    }
+
+    fn write_all<'b>(&mut self, pairs: impl Iterator<Item = (&'b [u8], &'b [u8])> + Clone) -> usize {
         let packing = self.cell.packing();
         if !matches!(self.form(), Form::Absent) {
-            return pairs.filter(|(field, value)| self.put(field, value, Deadline::None)).count();
+            return pairs.filter(|(field, value)| self.write(field, value, Deadline::None)).count();
         }
         let mut bytes = Vec::with_capacity(pairs.clone().map(|(field, value)| field.len() + value.len() + 2).sum());
         let mut created = 0;
@@ -208,7 +233,7 @@ impl<'a> HashCell<'a> {
                 hash.listed = listed;
                 self.cell.put_object(Box::new(Object::Hash(hash)), Deadline::None);
                 for (field, value) in pairs.skip(done + 1) {
-                    created += usize::from(self.put(field, value, Deadline::None));
+                    created += usize::from(self.write(field, value, Deadline::None));
                 }
                 return created;
             }
@@ -221,50 +246,66 @@ impl<'a> HashCell<'a> {
 
     /// Removes a field; the key goes with the last one. True if there was the field.
     pub fn remove(&mut self, field: &[u8]) -> bool {
+        let (removed, found) = self.take_out(field);
+        if removed && self.exists() {
+            self.cell.note(|journal| journal.named(Op::HashRemove, field));
+        }
+        found
+    }
+
+    /// Whether there was something to remove, and whether it was still to be seen.
+    fn take_out(&mut self, field: &[u8]) -> (bool, bool) {
         match self.form() {
-            Form::Absent => false,
+            Form::Absent => (false, false),
             Form::Packed(timed) => {
                 let packed = self.packed();
-                let Ok(place) = packed.find(&Needle::new(field)) else { return false };
+                let Ok(place) = packed.find(&Needle::new(field)) else { return (false, false) };
                 let had_deadline = packed.deadline(place).is_some();
                 let rest = packed.bytes.len() - (place.end - place.at);
                 if rest == if timed { HEAD_BYTES } else { 0 } {
                     self.cell.remove();
-                    return true;
+                    return (true, true);
                 }
                 self.cell.splice(place.at, place.end, &[]);
                 if had_deadline {
                     self.cell.set_field_timer();
                 }
-                true
+                (true, true)
             }
             Form::Object => {
                 let now_ms = self.cell.now_ms;
-                let (found, timed, empty) = self.change(|hash, ground| {
-                    let Some(spot) = hash.members.find(ground, field) else { return (false, false, false) };
+                let ((removed, found), timed, empty) = self.change(|hash, ground| {
+                    let Some(spot) = hash.members.find(ground, field) else { return ((false, false), false, false) };
                     let there = hash.members.at(spot).deadline().is_none_or(|deadline| deadline > now_ms);
                     hash.remove(ground, spot);
-                    (there, hash.timed.is_some(), hash.is_empty())
+                    ((true, there), hash.timed.is_some(), hash.is_empty())
                 });
                 if empty {
                     self.cell.remove();
                 } else if timed {
                     self.cell.set_field_timer();
                 }
-                found
+                (removed, found)
             }
         }
     }
 
     /// Sets or takes a field's deadline; it must not have come. Nothing happens if there is no such field.
     pub fn set_deadline(&mut self, field: &[u8], deadline: Option<u64>) {
+        if self.write_deadline(field, deadline) {
+            self.cell.note(|journal| journal.field_deadline(field, deadline));
+        }
+    }
+
+    /// False if nothing is different.
+    fn write_deadline(&mut self, field: &[u8], deadline: Option<u64>) -> bool {
         match self.form() {
-            Form::Absent => {}
-            Form::Packed(false) if deadline.is_none() => {}
+            Form::Absent => false,
+            Form::Packed(false) if deadline.is_none() => false,
             Form::Packed(false) => {
                 let packed = self.packed();
                 if packed.find(&Needle::new(field)).is_err() {
-                    return;
+                    return false;
                 }
                 let bytes = packed.with_deadlines();
                 if bytes.len() > PACKED_BYTES_MAX {
@@ -272,28 +313,31 @@ impl<'a> HashCell<'a> {
                 } else {
                     self.cell.put_packed(Kind::Hash, TIMED, &bytes, Deadline::Keep);
                 }
-                self.set_deadline(field, deadline);
+                self.write_deadline(field, deadline)
             }
             Form::Packed(true) => {
                 let packed = self.packed();
-                let Ok(place) = packed.find(&Needle::new(field)) else { return };
+                let Ok(place) = packed.find(&Needle::new(field)) else { return false };
                 if packed.deadline(place) == deadline {
-                    return;
+                    return false;
                 }
                 if packed.bytes.len() + 9 > PACKED_BYTES_MAX {
                     self.unpack(true);
-                    return self.set_deadline(field, deadline);
+                    return self.write_deadline(field, deadline);
                 }
                 self.cell.splice(place.deadline, place.end, deadline_needle(deadline).bytes());
                 self.cell.set_field_timer();
+                true
             }
             Form::Object => {
-                self.change(|hash, ground| {
-                    if let Some(spot) = hash.members.find(ground, field) {
-                        hash.set_deadline(ground, spot, deadline);
-                    }
+                let changed = self.change(|hash, ground| {
+                    let Some(spot) = hash.members.find(ground, field) else { return false };
+                    let changed = hash.members.at(spot).deadline() != deadline;
+                    hash.set_deadline(ground, spot, deadline);
+                    changed
                 });
                 self.cell.set_field_timer();
+                changed
             }
         }
     }

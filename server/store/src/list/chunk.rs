@@ -43,6 +43,13 @@ impl<'a> Needle<'a> {
         Needle(pack::number(text).map_or(Item::Text(text), Item::Number))
     }
 
+    pub fn text<'b>(&self, digits: &'b mut pack::Digits) -> &'b [u8]
+    where
+        'a: 'b,
+    {
+        self.0.text(digits)
+    }
+
     #[inline]
     pub fn is(&self, element: Element<'_>) -> bool {
         match (self.0, element) {

@@ -5,6 +5,7 @@
 
 use super::chunk::{self, Chunk, Element, Encoded, Needle};
 use super::{At, CHUNK_BYTES_MAX, Fill, LISTPACK_FRAME_BYTES, List, Progress};
+use crate::journal::Op;
 use crate::object::Object;
 use crate::pack::{self, Item};
 use crate::{Body, Cell, Deadline, Entry, Kind};
@@ -329,10 +330,18 @@ impl ListMut<'_, '_> {
 
     /// As `push`, of one of several pieces.
     pub fn push_piece<'e>(&mut self, end: End, elements: impl Iterator<Item = &'e [u8]>) -> usize {
-        self.change(|list| {
-            elements.for_each(|text| list.push(end, text));
+        let mut journal = self.cell.take_journal();
+        let len = self.change(|list| {
+            elements.for_each(|text| {
+                list.push(end, text);
+                if let Some(journal) = &mut journal {
+                    journal.named(pushed(end), text);
+                }
+            });
             list.len()
-        })
+        });
+        self.cell.give_journal(journal);
+        len
     }
 
     /// Adds what was taken elsewhere.
@@ -348,6 +357,7 @@ impl ListMut<'_, '_> {
         bytes: usize,
         count: usize,
     ) -> usize {
+        self.cell.note(|journal| elements.clone().for_each(|text| journal.named(pushed(end), text)));
         if self.cell.spot.is_none() {
             let fill = self.fill();
             let exceeded = fill.exceeded(LISTPACK_FRAME_BYTES + bytes, count);
@@ -396,8 +406,14 @@ impl ListMut<'_, '_> {
     /// Removes the element at one end, which `take` sees first. The key goes with the last one. Elements that are left.
     #[inline]
     pub fn pop(&mut self, end: End, take: impl FnOnce(Element<'_>)) -> usize {
+        let had = !self.is_empty();
         self.pop_raw(end, take);
-        self.settle()
+        let left = self.settle();
+        if had && left > 0 {
+            let front = usize::from(end == End::Head);
+            self.cell.note(|journal| journal.cut(front, 1 - front));
+        }
+        left
     }
 
     /// The same, and nothing is settled.
@@ -427,13 +443,32 @@ impl ListMut<'_, '_> {
     pub fn rotate(&mut self, from: End, to: End, take: impl FnOnce(&[u8])) {
         let Some(taken) = self.get().and_then(|list| list.peek(from)) else { return };
         take(&taken.text);
+        let mut journal = self.cell.take_journal();
         self.pop_raw(from, |_| {});
         self.push_taken(to, &taken);
         self.settle();
+        if let Some(journal) = &mut journal
+            && self.len() > 1
+        {
+            let front = usize::from(from == End::Head);
+            journal.cut(front, 1 - front);
+            journal.named(pushed(to), &taken.text);
+        }
+        self.cell.give_journal(journal);
     }
 
     /// Removes so many elements at the head, and at the tail. The key goes with the last one. Elements that are left.
     pub fn cut(&mut self, front: usize, back: usize) -> usize {
+        let before = self.len();
+        let left = self.cut_off(front, back);
+        if left > 0 && left < before {
+            let front = front.min(before);
+            self.cell.note(|journal| journal.cut(front, before - left - front));
+        }
+        left
+    }
+
+    fn cut_off(&mut self, front: usize, back: usize) -> usize {
         match self.get() {
             None => return 0,
             Some(ListRef::Packed { count, pack }) => {
@@ -482,6 +517,7 @@ impl ListMut<'_, '_> {
             }
             _ => self.change(|list| list.set(index, text)),
         }
+        self.cell.note(|journal| journal.indexed(Op::ListSet, index, text));
         self.settle();
         true
     }
@@ -501,6 +537,7 @@ impl ListMut<'_, '_> {
             }
             _ => self.change(|list| list.insert(index, text, after)),
         }
+        self.cell.note(|journal| journal.indexed(Op::Insert, index + usize::from(after), text));
         self.len()
     }
 
@@ -514,6 +551,14 @@ impl ListMut<'_, '_> {
         from_back: bool,
         budget: usize,
     ) -> Progress {
+        let progress = self.take_equal(needle, skip, max, from_back, budget);
+        if progress.removed > 0 {
+            self.cell.note(|journal| journal.list_remove(needle.text(&mut [0; 20]), progress.removed, from_back));
+        }
+        progress
+    }
+
+    fn take_equal(&mut self, needle: &Needle<'_>, skip: usize, max: usize, from_back: bool, budget: usize) -> Progress {
         match self.get() {
             None => Progress { removed: 0, skip, done: true },
             Some(ListRef::Packed { count, pack }) => {
@@ -526,6 +571,14 @@ impl ListMut<'_, '_> {
             }
             Some(ListRef::Chunks(_)) => self.change(|list| list.remove_equal(needle, skip, max, from_back, budget)),
         }
+    }
+}
+
+/// What an element that comes at this end is noted as.
+fn pushed(end: End) -> Op {
+    match end {
+        End::Head => Op::PushHead,
+        End::Tail => Op::PushTail,
     }
 }
 

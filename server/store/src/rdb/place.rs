@@ -4,6 +4,7 @@ use super::BadData;
 use super::read::{self, Elements, Form, Parsed};
 use crate::cell::Cell;
 use crate::hash::{Fields, HashCell};
+use crate::journal::Journal;
 use crate::list::End;
 use crate::object::Object;
 use crate::pack;
@@ -29,6 +30,20 @@ impl<'a> Cell<'a> {
     /// Creates or replaces everything with a value as RDB files write it: a type byte, then a body; without a deadline. Where the
     /// bytes are no value nothing is changed. Fields that are due are left out; if none remain there is nothing.
     pub fn put_rdb(&mut self, bytes: &[u8], placed: Placed) -> Result<(), BadData> {
+        let was_there = self.spot.is_some();
+        let journal = self.take_journal();
+        let done = self.place_rdb(bytes, placed);
+        self.give_journal(journal);
+        done?;
+        match self.spot {
+            Some(_) => self.note(|journal| journal.rdb(placed, bytes)),
+            None if was_there => self.note(Journal::remove),
+            None => {}
+        }
+        Ok(())
+    }
+
+    fn place_rdb(&mut self, bytes: &[u8], placed: Placed) -> Result<(), BadData> {
         let parsed = match read::value(bytes)? {
             Parsed::Stream(stream) => {
                 self.put_object(Box::new(Object::Stream(*stream)), Deadline::None);

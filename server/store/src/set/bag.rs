@@ -9,6 +9,7 @@ use super::{Build, Called, Elements, text};
 use crate::cell::Cell;
 use crate::entry::PACKED_BYTES_MAX;
 use crate::hash::Text;
+use crate::journal::{Journal, Op};
 use crate::needle::{self, Needle};
 use crate::pack::{self, Item};
 use crate::table::Keyed;
@@ -186,6 +187,20 @@ impl Bag {
     /// Begins to make the key a set of these members, at least one: what was there goes, its deadline too. Then `fill` goes on from the
     /// cursor; 0: it is done.
     pub fn begin(&self, cell: &mut Cell<'_>) -> u64 {
+        if cell.spot.is_some() {
+            cell.note(Journal::remove);
+        }
+        if !self.build(cell) {
+            return self.fill(cell, 0);
+        }
+        cell.note(|journal| {
+            self.scan(0, self.len, |member| journal.named(Op::Add, member.bytes(&mut [0; 20])));
+        });
+        0
+    }
+
+    /// False if it is to be filled.
+    fn build(&self, cell: &mut Cell<'_>) -> bool {
         let packing = cell.packing();
         let called = if self.ints && self.len <= packing.intset_entries {
             Called::Intset
@@ -205,31 +220,37 @@ impl Bag {
                 Build::Ints(sorted)
             }
             Called::Listpack if self.bytes.len() <= PACKED_BYTES_MAX => {
-                return {
-                    cell.put_packed(Kind::Set, 0, &self.bytes, Deadline::None);
-                    0
-                };
+                cell.put_packed(Kind::Set, 0, &self.bytes, Deadline::None);
+                return true;
             }
             called => {
                 let mut build = Build::packed();
                 build.unpack(cell.ground(), called);
                 build.put(cell, Deadline::None);
-                return self.fill(cell, 0);
+                return false;
             }
         };
         build.put(cell, Deadline::None);
-        0
+        true
     }
 
     /// Adds members from `cursor` on, a slice of them, to the table that `begin` has made.
     pub fn fill(&self, cell: &mut Cell<'_>, cursor: u64) -> u64 {
         /// Some 100 µs.
         const SLICE: usize = 500;
-        cell.change_object(|object, ground, _| match object {
+        let mut journal = cell.take_journal();
+        let next = cell.change_object(|object, ground, _| match object {
             crate::Object::Set(set) => self.scan(cursor, SLICE, |member| {
-                set.members.insert(ground, member.bytes(&mut [0; 20]), b"");
+                let mut digits = [0; 20];
+                let member = member.bytes(&mut digits);
+                set.members.insert(ground, member, b"");
+                if let Some(journal) = &mut journal {
+                    journal.named(Op::Add, member);
+                }
             }),
             _ => unreachable!("`begin` has made it a set"),
-        })
+        });
+        cell.give_journal(journal);
+        next
     }
 }

@@ -4,6 +4,7 @@ use super::build::Build;
 use super::{Called, Elements, INTS, Packed, Set, fits_listpack, ints};
 use crate::cell::{Body, Cell};
 use crate::entry::PACKED_BYTES_MAX;
+use crate::journal::Op;
 use crate::needle::Needle;
 use crate::object::Object;
 use crate::pack;
@@ -97,18 +98,40 @@ impl<'a> SetCell<'a> {
         let packing = self.cell.packing();
         let mut members = members.peekable();
         let Some(&first) = members.peek() else { return 0 };
+        let mut journal = self.cell.take_journal();
         let ground = self.cell.ground();
         let mut build = Build::new(ground, &packing, first, hint);
-        let added = members.filter(|member| build.add(ground, &packing, member)).count();
+        let mut added = 0;
+        for member in members {
+            if build.add(ground, &packing, member) {
+                added += 1;
+                if let Some(journal) = &mut journal {
+                    journal.named(Op::Add, member);
+                }
+            }
+        }
         build.put(&mut self.cell, Deadline::None);
+        self.cell.give_journal(journal);
         added
     }
 
     /// Adds a member; true if it is new. Redis: setTypeAddAux.
     pub fn add(&mut self, member: &[u8]) -> bool {
+        if !self.exists() {
+            return self.create(std::iter::once(member), 1) == 1;
+        }
+        let added = self.write(member);
+        if added {
+            self.cell.note(|journal| journal.named(Op::Add, member));
+        }
+        added
+    }
+
+    /// Of a set that is there.
+    fn write(&mut self, member: &[u8]) -> bool {
         let packing = self.cell.packing();
         match self.form() {
-            Form::Absent => self.create(std::iter::once(member), 1) == 1,
+            Form::Absent => unreachable!("callers have seen that it is there"),
             Form::Object => self.change(|set, ground| set.add(ground, &packing, member)),
             Form::Packed => {
                 let packed = Packed(self.bytes());
@@ -123,7 +146,7 @@ impl<'a> SetCell<'a> {
                     self.cell.splice(have, have, needle.bytes());
                     return true;
                 }
-                self.add(member)
+                self.write(member)
             }
             Form::Ints => {
                 let ints = Ints::new(self.bytes());
@@ -155,6 +178,21 @@ impl<'a> SetCell<'a> {
 
     /// Removes a member; the key goes with the last one. True if it was there.
     pub fn remove(&mut self, member: &[u8]) -> bool {
+        let removed = self.take_out(member);
+        if removed {
+            self.note_removed(member);
+        }
+        removed
+    }
+
+    /// The key went with the last one: that was noted.
+    fn note_removed(&mut self, member: &[u8]) {
+        if self.exists() {
+            self.cell.note(|journal| journal.named(Op::SetRemove, member));
+        }
+    }
+
+    fn take_out(&mut self, member: &[u8]) -> bool {
         match self.form() {
             Form::Absent => false,
             Form::Packed => match Packed(self.bytes()).find(&Needle::new(member)) {
@@ -198,6 +236,12 @@ impl<'a> SetCell<'a> {
 
     /// Removes a random member of a set that is there, each as likely as any other.
     pub fn pop(&mut self) -> Vec<u8> {
+        let member = self.take_any();
+        self.note_removed(&member);
+        member
+    }
+
+    fn take_any(&mut self) -> Vec<u8> {
         let draw = self.cell.rng().draw();
         let below = |len: usize| ((u128::from(draw) * len as u128) >> 64) as usize;
         match self.form() {
@@ -235,7 +279,23 @@ impl<'a> SetCell<'a> {
     }
 
     /// Removes all but some members, small sets only: of members in order, `keep` says which stay; `gone` hears of the others.
-    pub fn thin(&mut self, mut keep: impl FnMut() -> bool, mut gone: impl FnMut(crate::hash::Text<'_>)) {
+    pub fn thin(&mut self, keep: impl FnMut() -> bool, mut gone: impl FnMut(crate::hash::Text<'_>)) {
+        let mut journal = self.cell.take_journal();
+        self.thin_out(keep, |member| {
+            if let Some(journal) = &mut journal {
+                journal.named(Op::SetRemove, member.bytes(&mut [0; 20]));
+            }
+            gone(member);
+        });
+        if let Some(journal) = &mut journal
+            && !self.exists()
+        {
+            journal.remove();
+        }
+        self.cell.give_journal(journal);
+    }
+
+    fn thin_out(&mut self, mut keep: impl FnMut() -> bool, mut gone: impl FnMut(crate::hash::Text<'_>)) {
         let (form, bytes) = match self.cell.body() {
             Some(Body::Packed { form, bytes, .. }) => (form, bytes),
             _ => unreachable!("callers have seen that it is packed"),
@@ -272,8 +332,9 @@ impl<'a> SetCell<'a> {
 
     /// A set of nothing but `kept`, which are some of its members, takes its place: after most of it was popped. Redis
     /// builds it anew, so a table may become "listpack" again.
-    pub fn restart<'b>(&mut self, kept: impl Iterator<Item = &'b [u8]>) {
+    pub fn restart<'b>(&mut self, kept: impl ExactSizeIterator<Item = &'b [u8]> + Clone) {
         let packing = self.cell.packing();
+        self.cell.note(|journal| journal.retain(kept.clone()));
         let mut build = Build::packed();
         let ground = self.cell.ground();
         kept.for_each(|member| {

@@ -116,12 +116,12 @@ impl Group {
         self.consumers[id.0 as usize].as_ref().expect("ids name consumers that are here")
     }
 
-    pub fn consumer_mut(&mut self, id: ConsumerId) -> &mut Consumer {
+    pub(crate) fn consumer_mut(&mut self, id: ConsumerId) -> &mut Consumer {
         self.consumers[id.0 as usize].as_mut().expect("ids name consumers that are here")
     }
 
     /// The consumer of this name, and whether it is new.
-    pub fn find_or_create(&mut self, name: &[u8], now_ms: u64) -> (ConsumerId, bool) {
+    pub(crate) fn find_or_create(&mut self, name: &[u8], now_ms: u64) -> (ConsumerId, bool) {
         if let Some(id) = self.find(name) {
             return (id, false);
         }
@@ -137,7 +137,7 @@ impl Group {
     }
 
     /// The group has come to `id`: an entry of `log` on its way to a consumer. Nothing happens if it had been there before.
-    pub fn advance(&mut self, log: &Log, id: Id) {
+    pub(crate) fn advance(&mut self, log: &Log, id: Id) {
         if id <= self.last {
             return;
         }
@@ -160,7 +160,7 @@ impl Group {
     }
 
     /// An entry is pending for a consumer from now on, whosever it was before.
-    pub fn assign(&mut self, id: Id, nack: Nack) {
+    pub(crate) fn assign(&mut self, id: Id, nack: Nack) {
         if let Some(old) = self.pending.insert(id, nack) {
             if old.consumer == nack.consumer {
                 return;
@@ -171,7 +171,7 @@ impl Group {
     }
 
     /// What is pending under `id`, to be changed in what does not say whose it is.
-    pub fn redelivered(&mut self, id: Id, now_ms: u64) {
+    pub(crate) fn redelivered(&mut self, id: Id, now_ms: u64) {
         if let Some(nack) = self.pending.get_mut(&id) {
             nack.delivered_ms = now_ms as i64;
             nack.deliveries = nack.deliveries.wrapping_add(1);
@@ -179,14 +179,14 @@ impl Group {
     }
 
     /// False if nothing was pending under `id`.
-    pub fn settle(&mut self, id: Id) -> bool {
+    pub(crate) fn settle(&mut self, id: Id) -> bool {
         let Some(nack) = self.pending.remove(&id) else { return false };
         self.consumer_mut(nack.consumer).pending.remove(&id);
         true
     }
 
     /// Lets go of up to `max` entries that are pending for a consumer, then of the consumer: true when it is gone.
-    pub fn dismiss(&mut self, id: ConsumerId, max: usize) -> bool {
+    pub(crate) fn dismiss(&mut self, id: ConsumerId, max: usize) -> bool {
         for _ in 0..max {
             let Some(entry) = self.consumer_mut(id).pending.pop_first() else {
                 let consumer = self.consumers[id.0 as usize].take().expect("it was just here");

@@ -72,7 +72,7 @@ impl Log {
     }
 
     /// Nothing has come.
-    pub fn settle(&mut self) {
+    pub(super) fn settle(&mut self) {
         self.prior = self.last;
     }
 
@@ -87,7 +87,7 @@ impl Log {
     }
 
     /// At least the id of the last entry.
-    pub fn set_last(&mut self, last: Id) {
+    pub(crate) fn set_last(&mut self, last: Id) {
         (self.last, self.prior) = (last, last);
         // Deleted entries may have had higher ids: what comes next is to find its place behind the others.
         while let Some(mut tail) = self.nodes.last_entry()
@@ -106,11 +106,11 @@ impl Log {
         }
     }
 
-    pub fn set_max_deleted(&mut self, id: Id) {
+    pub(crate) fn set_max_deleted(&mut self, id: Id) {
         self.max_deleted = id;
     }
 
-    pub fn set_added(&mut self, added: u64) {
+    pub(crate) fn set_added(&mut self, added: u64) {
         self.added = added;
     }
 
@@ -150,7 +150,12 @@ impl Log {
     }
 
     /// Adds an entry; its id is above `last`. `words`: names and values by turns, at most `ENTRY_BYTES_MAX` bytes.
-    pub fn append<'w>(&mut self, id: Id, words: impl ExactSizeIterator<Item = &'w [u8]> + Clone, packing: &Packing) {
+    pub(super) fn append<'w>(
+        &mut self,
+        id: Id,
+        words: impl ExactSizeIterator<Item = &'w [u8]> + Clone,
+        packing: &Packing,
+    ) {
         assert!(id > self.last, "ids rise");
         let bytes: usize = words.clone().map(<[u8]>::len).sum();
         let tail = self.nodes.last_entry();
@@ -244,7 +249,7 @@ impl Log {
     }
 
     /// False if there is none of this id.
-    pub fn delete(&mut self, id: Id) -> bool {
+    pub(crate) fn delete(&mut self, id: Id) -> bool {
         let Some((first, place)) = self.node_of(id).and_then(|(first, node)| Some((first, node.find(first, id)?)))
         else {
             return false;
@@ -272,7 +277,7 @@ impl Log {
     }
 
     /// Removes entries from the front, until all is done (true) or some `budget` nodes have gone.
-    pub fn trim(&mut self, trim: &mut Trim, budget: usize) -> bool {
+    pub(super) fn trim(&mut self, trim: &mut Trim, budget: usize) -> bool {
         let before = trim.removed;
         let mut budget = budget;
         let done = loop {
