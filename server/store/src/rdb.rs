@@ -17,7 +17,7 @@ mod read;
 mod stream;
 mod write;
 
-pub use crc::crc64;
+pub use crc::{crc64, crc64_joined};
 pub use lzf::Lzf;
 pub use place::Placed;
 
@@ -41,6 +41,9 @@ mod kind {
     pub const HASH: u8 = 4;
     /// Scores as eight bytes.
     pub const ZSET_2: u8 = 5;
+    /// Of release candidates of 4.0: only its module knows where it ends.
+    pub const MODULE_RC: u8 = 6;
+    pub const MODULE: u8 = 7;
     pub const HASH_ZIPMAP: u8 = 9;
     pub const LIST_ZIPLIST: u8 = 10;
     pub const SET_INTSET: u8 = 11;
@@ -61,6 +64,8 @@ mod kind {
     pub const HASH_TIMED_LISTPACK_RC: u8 = 23;
     pub const HASH_TIMED: u8 = 24;
     pub const HASH_TIMED_LISTPACK: u8 = 25;
+    /// Valkey 9's hashes with deadlines, which it numbers 22, are told from Redis's by this number, which no file has.
+    pub const HASH_TIMED_VALKEY: u8 = 0x80 | 22;
 }
 
 /// The bytes are no value.

@@ -5,6 +5,8 @@
 //! a value (`kind` in `rdb`), which a key and a body follow. Source: rdb.c and rdb.h of Redis 7.2, rdb.h of Redis 8 and
 //! Valkey 9 for what they have added.
 
+pub mod read;
+mod shape;
 pub mod write;
 
 /// Records that are no entries.

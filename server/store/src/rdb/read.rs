@@ -67,29 +67,41 @@ impl Elements {
     }
 }
 
-/// Takes a type byte and a body apart. What stands behind the body is not looked at, as in Redis.
+impl Parsed {
+    /// Whether it is a collection of nothing, which no key holds.
+    pub fn is_empty(&self) -> bool {
+        match self {
+            Parsed::String(_) | Parsed::Stream(_) => false,
+            Parsed::List { elements, .. } => elements.count == 0,
+            Parsed::Set { members, .. } | Parsed::Zset { members, .. } => members.count == 0,
+            Parsed::Hash { pairs, .. } => pairs.count == 0,
+        }
+    }
+}
+
+/// As `parse`, but an empty collection is no value.
 pub fn value(bytes: &[u8]) -> Result<Parsed, BadData> {
+    let parsed = parse(bytes)?;
+    if parsed.is_empty() { Err(BadData) } else { Ok(parsed) }
+}
+
+/// Takes a type byte and a body apart. What stands behind the body is not looked at, as in Redis.
+pub fn parse(bytes: &[u8]) -> Result<Parsed, BadData> {
     let mut from = Reader { rest: bytes };
     let kind = from.byte()?;
-    let parsed = match kind {
-        kind::STRING => Parsed::String(from.string()?.into_owned()),
-        kind::LIST | kind::LIST_ZIPLIST | kind::LIST_QUICKLIST | kind::LIST_QUICKLIST_2 => list(kind, &mut from)?,
-        kind::SET | kind::SET_INTSET | kind::SET_LISTPACK => set(kind, &mut from)?,
-        kind::ZSET | kind::ZSET_2 | kind::ZSET_ZIPLIST | kind::ZSET_LISTPACK => zset(kind, &mut from)?,
-        kind::HASH | kind::HASH_ZIPMAP | kind::HASH_ZIPLIST | kind::HASH_LISTPACK => hash(kind, &mut from)?,
+    match kind {
+        kind::STRING => Ok(Parsed::String(from.string()?.into_owned())),
+        kind::LIST | kind::LIST_ZIPLIST | kind::LIST_QUICKLIST | kind::LIST_QUICKLIST_2 => list(kind, &mut from),
+        kind::SET | kind::SET_INTSET | kind::SET_LISTPACK => set(kind, &mut from),
+        kind::ZSET | kind::ZSET_2 | kind::ZSET_ZIPLIST | kind::ZSET_LISTPACK => zset(kind, &mut from),
+        kind::HASH | kind::HASH_ZIPMAP | kind::HASH_ZIPLIST | kind::HASH_LISTPACK => hash(kind, &mut from),
         kind::HASH_TIMED_RC | kind::HASH_TIMED_LISTPACK_RC | kind::HASH_TIMED | kind::HASH_TIMED_LISTPACK => {
-            timed_hash(kind, &mut from)?
+            timed_hash(kind, &mut from)
         }
-        kind::STREAM | kind::STREAM_2 | kind::STREAM_3 => return stream::read(kind, &mut from),
-        _ => return Err(BadData),
-    };
-    let empty = match &parsed {
-        Parsed::String(_) | Parsed::Stream(_) => false,
-        Parsed::List { elements, .. } => elements.count == 0,
-        Parsed::Set { members, .. } | Parsed::Zset { members, .. } => members.count == 0,
-        Parsed::Hash { pairs, .. } => pairs.count == 0,
-    };
-    if empty { Err(BadData) } else { Ok(parsed) }
+        kind::HASH_TIMED_VALKEY => valkey_hash(&mut from),
+        kind::STREAM | kind::STREAM_2 | kind::STREAM_3 => stream::read(kind, &mut from),
+        _ => Err(BadData),
+    }
 }
 
 fn list(kind: u8, from: &mut Reader<'_>) -> Result<Parsed, BadData> {
@@ -247,6 +259,24 @@ fn timed_hash(kind: u8, from: &mut Reader<'_>) -> Result<Parsed, BadData> {
         return Err(BadData);
     }
     Ok(Parsed::Hash { pairs, deadlines, form })
+}
+
+/// Valkey, rdb.c of 9.0, RDB_TYPE_HASH_2: field, value, deadline in eight bytes, -1 for none.
+fn valkey_hash(from: &mut Reader<'_>) -> Result<Parsed, BadData> {
+    let (mut pairs, mut deadlines) = (Elements::default(), Vec::new());
+    for _ in 0..from.len()? {
+        pairs.push(&from.string()?);
+        pairs.push(&from.string()?);
+        deadlines.push(match i64::from_le_bytes(*from.take()?) {
+            -1 => 0,
+            // Due since before 1970; 0 would be none.
+            told => told.max(1) as u64,
+        });
+    }
+    if deadlines.iter().any(|&deadline| deadline >> 48 != 0) {
+        return Err(BadData);
+    }
+    Ok(Parsed::Hash { pairs, deadlines, form: Form::Table })
 }
 
 /// What is left of a body.

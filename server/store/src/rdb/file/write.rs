@@ -87,9 +87,12 @@ pub fn entry_head(out: &mut Vec<u8>, head: &Head<'_>, type_byte: u8, lzf: Option
     }
 }
 
-/// The end. `sum`: the checksum of everything before it, of other buffers too; None: the file has none (`rdbchecksum no`).
-pub fn end(out: &mut Vec<u8>, sum: Option<u64>) {
+/// The end. `sum`: the checksum of everything before it, of other buffers too; `told`: whether it is written into the file
+/// (`rdbchecksum`). Given back is the checksum of all but the last eight bytes, which is what manifests name: that of the
+/// whole file is 0 for every file that ends with its own.
+pub fn end(out: &mut Vec<u8>, sum: u64, told: bool) -> u64 {
     out.push(op::END);
-    let sum = sum.map_or(0, |sum| crc64(sum, &[op::END]));
-    out.extend_from_slice(&sum.to_le_bytes());
+    let sum = crc64(sum, &[op::END]);
+    out.extend_from_slice(&if told { sum } else { 0 }.to_le_bytes());
+    sum
 }
