@@ -11,6 +11,7 @@ pub mod host;
 pub mod io;
 pub mod log;
 pub mod mailbox;
+pub mod manifest;
 pub mod memory;
 pub mod metrics;
 pub mod process;
