@@ -7,6 +7,8 @@ use crate::{Policy, Tuning};
 
 /// LRU: 28 bits of this go round in 310 days.
 const LRU_UNIT_MS: u64 = 100;
+/// The longest time since an entry was used that can be told.
+pub const IDLE_MS_MAX: u64 = AGE_MASK * LRU_UNIT_MS;
 /// LFU (Redis, `evict.c`): 16 bits of minutes, 8 bits of a logarithmic counter.
 const LFU_UNIT_MS: u64 = 60_000;
 /// Redis's LFU_INIT_VAL: a new key is not the first to go.
@@ -23,8 +25,7 @@ pub fn new(tuning: &Tuning, now_ms: u64) -> u64 {
 
 /// The age of an entry that was last used so long ago. Under LFU there is none.
 pub fn idle(tuning: &Tuning, idle_ms: u64, now_ms: u64) -> Option<u64> {
-    let longest = AGE_MASK * LRU_UNIT_MS;
-    (!is_lfu(tuning.policy)).then(|| (now_ms.wrapping_sub(idle_ms.min(longest)) / LRU_UNIT_MS) & AGE_MASK)
+    (!is_lfu(tuning.policy)).then(|| (now_ms.wrapping_sub(idle_ms.min(IDLE_MS_MAX)) / LRU_UNIT_MS) & AGE_MASK)
 }
 
 /// The age of an entry with this LFU counter. Without LFU there is none.

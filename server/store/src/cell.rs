@@ -63,6 +63,10 @@ impl<'a> Entry<'a> {
         Entry { raw, store }
     }
 
+    pub(crate) fn raw(self) -> Ref<'a> {
+        self.raw
+    }
+
     #[inline]
     pub fn is_string(self) -> bool {
         self.raw.is_string()
@@ -294,12 +298,17 @@ impl Cell<'_> {
     /// The object of the entry, if it is one, goes; the entry is to be freed or to be given another content next.
     fn bury_object(&mut self) {
         if let Some(spot) = self.spot {
-            self.store.forget_field_timer(self.table, spot);
+            self.store.part_with_object(self.table, spot);
         }
-        if let Some(spot) = self.spot
-            && let Some(object) = self.store.places[self.table as usize].table.entry_mut(spot).take_object()
+    }
+
+    /// The entry is about to change: an image that runs may have to write it first.
+    #[inline]
+    fn before_change(&mut self) {
+        if self.store.image.is_some()
+            && let Some(spot) = self.spot
         {
-            self.store.bury_object(object);
+            self.store.image_first(self.table, spot);
         }
     }
 
@@ -343,12 +352,14 @@ impl Cell<'_> {
 
     /// Overwrites some bytes of a packed collection, which must be here. The version stays: for what goes with a `splice`.
     pub fn overwrite_packed(&mut self, at: usize, bytes: &[u8]) {
+        self.before_change();
         let spot = self.spot.expect("callers change what exists");
         self.store.places[self.table as usize].table.entry_mut(spot).patch(at, bytes);
     }
 
     /// What a packed collection is called.
     pub fn set_form(&mut self, form: u8) {
+        self.before_change();
         let spot = self.spot.expect("callers change what exists");
         assert!(form < 3);
         self.store.places[self.table as usize].table.entry_mut(spot).set_form(form);
@@ -371,6 +382,7 @@ impl Cell<'_> {
 
     /// Lets `change` work on the object that is here. The version moves on.
     pub fn change_object<R>(&mut self, change: impl FnOnce(&mut Object, &mut Ground, &mut Rng) -> R) -> R {
+        self.before_change();
         let spot = self.spot.expect("callers change what exists");
         let Store { places, ground, apart_bytes, rng, .. } = &mut *self.store;
         let mut raw = places[self.table as usize].table.entry_mut(spot);
@@ -384,6 +396,7 @@ impl Cell<'_> {
 
     /// Takes the entry out of its place, without copying a collection.
     pub fn lift(&mut self) -> Option<Lifted> {
+        self.before_change();
         let spot = self.spot.take()?;
         self.note(Journal::lift);
         let table = &mut self.store.places[self.table as usize].table;
@@ -442,6 +455,7 @@ impl Cell<'_> {
     /// Lets `change` have the entry, which must exist, and keeps the count of what is apart from entries.
     #[inline]
     fn change(&mut self, change: impl FnOnce(Owned, &mut Heap) -> Owned) {
+        self.before_change();
         let Store { places, ground, apart_bytes, .. } = &mut *self.store;
         let spot = self.spot.expect("callers change what exists");
         places[self.table as usize].table.update(spot, |entry| {
@@ -501,6 +515,7 @@ impl Cell<'_> {
 
     /// How OBJECT ENCODING names a string from now on. The version stays.
     pub fn set_encoding(&mut self, encoding: Encoding) {
+        self.before_change();
         if let Some(spot) = self.spot {
             let mut raw = self.store.places[self.table as usize].table.entry_mut(spot);
             if raw.as_ref().form() != encoding.form() {
@@ -515,6 +530,7 @@ impl Cell<'_> {
         if let Some(spot) = self.spot
             && self.store.entry(self.table, spot).version().is_some()
         {
+            self.before_change();
             let version = self.store.next_version();
             self.store.places[self.table as usize].table.entry_mut(spot).set_version(version);
         }
@@ -523,6 +539,7 @@ impl Cell<'_> {
     /// Sets memcached's flags; the version moves on.
     pub fn set_flags(&mut self, flags: u32) {
         let Some(spot) = self.spot else { return };
+        self.before_change();
         if !self.store.places[self.table as usize].table.entry_mut(spot).set_flags(flags) {
             self.change(|entry, heap| with_facts(entry, heap, |facts| facts.flags = flags));
         }
@@ -533,6 +550,7 @@ impl Cell<'_> {
     /// Sets or takes the deadline of an entry that must exist (nothing happens without one). The version stays.
     pub fn set_deadline(&mut self, deadline: Option<u64>) {
         let Some(spot) = self.spot else { return };
+        self.before_change();
         let raw = self.store.places[self.table as usize].table.entry(spot);
         let old = raw.deadline().zip(raw.node());
         let new = self.store.move_deadline(self.table, self.hash, old, deadline, self.now_ms);

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! header 8 │ [Bytes 32, its capacity 8] │ [deadline 8] │ [version 8] │ [node 4] │ [flags 4] │ [key length 4] │ key │ value
-//! header:  age 28 │ kind 4 │ form 2 │ options 6 │ key length 8 │ value length 16
+//! header:  age 28 │ kind 3 │ mark 1 │ form 2 │ options 6 │ key length 8 │ value length 16
 //! ```
 //!
 //! The form is a string's `Encoding`; of a collection it says what `OBJECT ENCODING` calls it while its elements lie packed
@@ -11,6 +11,8 @@
 //! One allocation for everything. What stands in brackets is there only when the header's option bit says so: the first
 //! pair holds a value of `SHARED_VALUE_BYTES_MIN` or more (then nothing follows the key), deadline and node come and go
 //! together, and the last one holds the length of a key beyond 255 bytes. A key of 16 bytes with a value of 32 takes 56.
+//!
+//! The mark tells what an image has still to write from what it has written, or need not (`image`).
 //!
 //! Who may do what is in the types: `Owned` is the entry itself, to be put into a table or freed; `Ref` and `Mut` borrow it.
 
@@ -38,7 +40,9 @@ const LONG_KEY: u64 = 1 << 38;
 const FETCHED: u64 = 1 << 39;
 const KEY_LEN_SHIFT: u32 = 40;
 const VALUE_LEN_SHIFT: u32 = 48;
-const KIND_MASK: u64 = 0xf << AGE_BITS;
+const KIND_MASK: u64 = 7 << AGE_BITS;
+/// Not an option either: compared with `Heap::mark`.
+pub const MARK: u64 = 1 << 31;
 /// The bits that decide where things lie.
 const OPTIONS: u64 = DEADLINE | VERSION | FLAGS | SHARED | LONG_KEY;
 /// `Bytes`, then its capacity as a u64.
@@ -112,7 +116,7 @@ impl Header {
 
     #[inline]
     fn is_string(self) -> bool {
-        self.0 >> AGE_BITS & 0xf == Kind::String as u64
+        self.0 & KIND_MASK == (Kind::String as u64) << AGE_BITS
     }
 
     #[inline]
@@ -183,9 +187,10 @@ pub struct Facts<'a> {
 }
 
 impl Facts<'_> {
-    fn header(&self) -> Header {
+    /// `mark`: the heap's.
+    fn header(&self, mark: u64) -> Header {
         let form = if let Content::Object(_) = self.content { OBJECT } else { u64::from(self.form) };
-        let mut h = self.age & AGE_MASK | (self.kind as u64) << AGE_BITS | form << FORM_SHIFT;
+        let mut h = self.age & AGE_MASK | (self.kind as u64) << AGE_BITS | mark | form << FORM_SHIFT;
         h |= if self.deadline.is_some() { DEADLINE } else { 0 };
         h |= if self.version.is_some() { VERSION } else { 0 };
         h |= if self.flags != 0 { FLAGS } else { 0 };
@@ -305,7 +310,7 @@ impl<'a> Ref<'a> {
     }
 
     pub fn kind(self) -> Kind {
-        match self.header().0 >> AGE_BITS & 0xf {
+        match self.header().0 >> AGE_BITS & 7 {
             0 => Kind::String,
             1 => Kind::List,
             2 => Kind::Set,
@@ -360,12 +365,18 @@ impl<'a> Ref<'a> {
     /// Whether it is a hash whose fields may have deadlines: of form 1, or an object.
     #[inline]
     pub fn may_have_timed_fields(self) -> bool {
-        // Kind and the lower bit of the form stand side by side.
-        self.header().0 >> AGE_BITS & 0x1f == Kind::Hash as u64 | 1 << 4
+        const FORM: u64 = 1 << FORM_SHIFT;
+        self.header().0 & (KIND_MASK | FORM) == (Kind::Hash as u64) << AGE_BITS | FORM
     }
 
     pub fn fetched(self) -> bool {
         self.header().has(FETCHED)
+    }
+
+    /// `MARK` or 0.
+    #[inline]
+    pub fn mark(self) -> u64 {
+        self.header().0 & MARK
     }
 
     /// Bytes asked of the heap for this entry.
@@ -455,6 +466,13 @@ impl<'a> Mut<'a> {
         if new != h.0 {
             self.set_header(Header(new));
         }
+    }
+
+    /// `MARK` or 0.
+    #[inline]
+    pub fn set_mark(&mut self, mark: u64) {
+        let h = self.as_ref().header();
+        self.set_header(Header(h.0 & !MARK | mark));
     }
 
     pub fn clear_fetched(&mut self) {
@@ -575,7 +593,7 @@ impl Owned {
     }
 
     pub fn build(heap: &mut Heap, facts: Facts<'_>) -> Owned {
-        let header = facts.header();
+        let header = facts.header(heap.mark);
         let block = heap.take(facts.bytes(header));
         let mut entry = Owned(block);
         entry.write_key(header, facts.key);
@@ -620,7 +638,7 @@ impl Owned {
 
     /// The entry with these facts instead (the same key): in the same memory if the layout and the size class allow.
     pub fn rebuild(mut self, heap: &mut Heap, facts: Facts<'_>) -> Owned {
-        let (old, new) = (self.get().header(), facts.header());
+        let (old, new) = (self.get().header(), facts.header(heap.mark));
         debug_assert_eq!(self.get().key(), facts.key);
         let (from, to) = (self.get().block_bytes(), facts.bytes(new));
         if (old.0 ^ new.0) & OPTIONS == 0 && heap::usable(from) == heap::usable(to) && same_block(from, to) {

@@ -107,7 +107,7 @@ impl Store {
     /// A lookup has met a hash of which fields are due: they go. None if the key goes as well.
     #[cold]
     pub(crate) fn meet_due_fields(&mut self, table: u16, hash: u64, spot: Spot, now_ms: u64) -> Option<Spot> {
-        if self.is_pinned(table, hash) {
+        if self.is_pinned(table, hash) || self.image_spares(table, spot) {
             return Some(spot);
         }
         self.remove_due_fields(table, spot, now_ms, hash::DUE_AT_ONCE).map(|_| spot)
@@ -128,6 +128,9 @@ impl Store {
             return None;
         }
         let hash = self.ground.keyed.hash(raw.key());
+        if self.image.is_some() {
+            self.image_first(table, spot);
+        }
         let Store { places, ground, apart_bytes, .. } = &mut *self;
         let entries = &mut places[table as usize].table;
         let removed = match entries.entry_mut(spot).object_mut() {
@@ -184,6 +187,11 @@ impl Store {
                     let spot = entries
                         .find_by(hash, |raw| timer_of(raw).is_some_and(|(_, mine)| mine == node))
                         .expect("a timer's hash is in its table");
+                    if self.image_spares(table, spot) {
+                        pinned.push(node);
+                        *moves -= 1;
+                        continue;
+                    }
                     // Back into its list: more may be due at the same time.
                     self.fields.set(node, when);
                     let removed = self.remove_due_fields(table, spot, now_ms, *removals).unwrap_or(1);

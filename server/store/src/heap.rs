@@ -66,6 +66,8 @@ struct Chunk {
 
 /// Memory of one store, in blocks. Not shared between threads, so nothing here is atomic.
 pub struct Heap {
+    /// What entries are built with: `entry::MARK` or 0.
+    pub mark: u64,
     /// Runs with room, by class.
     partial: [*mut Run; CLASSES],
     /// Chunks with room for one more run, by kind of run.
@@ -147,6 +149,7 @@ fn large_layout(bytes: usize) -> Layout {
 impl Heap {
     pub fn new() -> Heap {
         Heap {
+            mark: 0,
             partial: [null_mut(); CLASSES],
             open: [const { Vec::new() }; 3],
             idle_chunks: 0,

@@ -102,9 +102,16 @@ impl List {
         self.sums.len == 0
     }
 
-    /// Its chunks in order: packed elements and how many, or one large element.
-    pub fn chunks(&self) -> impl Iterator<Item = (Result<&[u8], &bytes::Bytes>, usize)> {
-        self.groups.iter().flat_map(|group| &group.chunks).map(|chunk| (chunk.pack(), chunk.len()))
+    /// The chunk at a place, packed elements and how many, or one large element, and the next place. The first is (0, 0).
+    #[expect(clippy::type_complexity, reason = "one use")]
+    pub(crate) fn chunk_at(
+        &self,
+        (group, chunk): (usize, usize),
+    ) -> Option<(Result<(&[u8], usize), &bytes::Bytes>, (usize, usize))> {
+        let row = &self.groups.get(group)?.chunks;
+        let next = if chunk + 1 < row.len() { (group, chunk + 1) } else { (group + 1, 0) };
+        let chunk = &row[chunk];
+        Some((chunk.pack().map(|pack| (pack, chunk.len())), next))
     }
 
     /// How many chunks there are.

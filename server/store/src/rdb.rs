@@ -11,15 +11,19 @@ mod crc;
 pub mod file;
 mod lzf;
 mod old;
+pub(crate) mod parts;
 mod pieces;
 mod place;
 mod read;
 mod stream;
-mod write;
+pub(crate) mod write;
 
 pub use crc::{crc64, crc64_joined};
 pub use lzf::Lzf;
 pub use place::Placed;
+
+pub(crate) use parts::Progress;
+pub(crate) use write::{Tools, Writer};
 
 use crate::Encoding;
 use crate::cell::Entry;

@@ -189,8 +189,7 @@ impl<'a> Entry<'a> {
     #[inline]
     pub fn elements(self) -> Option<Elements<'a>> {
         match self.body() {
-            Body::Packed { kind: Kind::Set, form: INTS, bytes } => Some(Elements::Ints(Ints::new(bytes))),
-            Body::Packed { kind: Kind::Set, bytes, .. } => Some(Elements::Packed(Packed(bytes))),
+            Body::Packed { kind: Kind::Set, form, bytes } => Some(Elements::packed(form, bytes)),
             Body::Object(Object::Set(set)) => Some(Elements::Object(set, self.ground())),
             _ => None,
         }
@@ -198,6 +197,15 @@ impl<'a> Entry<'a> {
 }
 
 impl<'a> Elements<'a> {
+    /// Of a set that lies in its entry in this form.
+    pub(crate) fn packed(form: u8, bytes: &'a [u8]) -> Elements<'a> {
+        if form == INTS { Elements::Ints(Ints::new(bytes)) } else { Elements::Packed(Packed(bytes)) }
+    }
+
+    pub(crate) fn is_ints(self) -> bool {
+        matches!(self, Elements::Ints(_))
+    }
+
     #[inline]
     pub fn has(self, member: &[u8]) -> bool {
         match self {

@@ -7,6 +7,7 @@
 use crate::cell::{Cell, Entry};
 use crate::evict::Pool;
 use crate::fields::{self, Faded};
+use crate::image::{Image, Leaving, Remarking};
 use crate::journal::Journal;
 use crate::object::{Held, Object, WEIGHT_AT_ONCE};
 use crate::rng::Rng;
@@ -25,6 +26,8 @@ const FLUSH_ENTRIES_AT_ONCE: usize = 64;
 const RANDOM_TRIES: usize = 100;
 /// Timers that `expire` moves, or finds buried, for each entry that it may remove: each is a fraction of a removal's work.
 const MOVES_PER_REMOVAL: usize = 8;
+/// Slots whose entries `bury` marks for each entry that it may free: no memory is given back.
+const REMARKS_PER_BURIAL: usize = 8;
 /// `next_deadline` is rounded up to this: one wake-up serves some neighbours, none is 10 ms late.
 const WAKE_UNIT_MS: u64 = 8;
 
@@ -67,6 +70,8 @@ pub struct Store {
     pub(crate) apart_bytes: usize,
     /// Entries that must not go of themselves: (table, hash of the key).
     pinned: Vec<(u16, u64)>,
+    pub(crate) image: Option<Box<Image>>,
+    pub(crate) remarking: Option<Remarking>,
 }
 
 impl Store {
@@ -107,6 +112,8 @@ impl Store {
             journal: None,
             apart_bytes: 0,
             pinned: Vec::new(),
+            image: None,
+            remarking: None,
         }
     }
 
@@ -242,8 +249,12 @@ impl Store {
         let len = self.places[old as usize].table.len();
         if self.vacant.is_empty() && self.places.len() > u16::MAX as usize {
             // No number is left: tens of thousands of flushes without a `bury`.
-            while self.graves.len() > 1 && self.vacant.is_empty() {
+            while self.vacant.is_empty() && self.next_grave().is_some() {
                 self.bury(usize::MAX);
+            }
+            if self.vacant.is_empty() {
+                self.image_hurry();
+                while self.vacant.is_empty() && self.bury(usize::MAX) {}
             }
         }
         let place = Place { table: Table::new(&mut self.ground), db: Some(db) };
@@ -264,7 +275,7 @@ impl Store {
         {
             journal.flush(db);
         }
-        if len <= FLUSH_ENTRIES_AT_ONCE {
+        if len <= FLUSH_ENTRIES_AT_ONCE && !self.image_holds(old) {
             self.bury_table(old, usize::MAX);
         } else {
             self.graves.push_back(old);
@@ -288,12 +299,28 @@ impl Store {
     pub fn bury(&mut self, entries: usize) -> bool {
         self.bury_objects(entries.max(1));
         if self.objects.is_empty()
-            && let Some(&number) = self.graves.front()
-            && !self.bury_table(number, entries.max(1))
+            && let Some(at) = self.next_grave()
+            && !self.bury_table(self.graves[at], entries.max(1))
         {
-            self.graves.pop_front();
+            self.graves.remove(at);
         }
-        self.ground.heap.release(1) || !self.graves.is_empty() || !self.objects.is_empty()
+        let marks = self.remarking.is_some() && self.remark(entries.saturating_mul(REMARKS_PER_BURIAL));
+        self.ground.heap.release(1) || marks || self.next_grave().is_some() || !self.objects.is_empty()
+    }
+
+    /// Where the next table stands that can be freed.
+    fn next_grave(&self) -> Option<usize> {
+        self.graves.iter().position(|&number| !self.image_holds(number))
+    }
+
+    /// The object of the entry, if it is one, goes, and the timer of a hash; the entry is to be freed or to be given another content next. What is apart of
+    /// it is counted until it is freed.
+    pub(crate) fn part_with_object(&mut self, table: u16, spot: Spot) {
+        let leaving = if self.image.is_some() { self.image_leaving(table, spot) } else { Leaving::Free };
+        self.forget_field_timer(table, spot);
+        if let Some(object) = self.places[table as usize].table.entry_mut(spot).take_object() {
+            self.image_keep(leaving, object);
+        }
     }
 
     /// Frees what an entry that is gone was: at once if that is little work.
@@ -379,11 +406,19 @@ impl Store {
 
     /// Until `unpin` the key neither expires nor is evicted: a command works on it in slices. Pins add up.
     pub fn pin(&mut self, db: DbId, key: &[u8]) {
-        self.pinned.push((self.dbs[db.index()], self.ground.keyed.hash(key)));
+        self.pin_hash(self.dbs[db.index()], self.ground.keyed.hash(key));
     }
 
     pub fn unpin(&mut self, db: DbId, key: &[u8]) {
-        let pin = (self.dbs[db.index()], self.ground.keyed.hash(key));
+        self.unpin_hash(self.dbs[db.index()], self.ground.keyed.hash(key));
+    }
+
+    pub(crate) fn pin_hash(&mut self, table: u16, hash: u64) {
+        self.pinned.push((table, hash));
+    }
+
+    pub(crate) fn unpin_hash(&mut self, table: u16, hash: u64) {
+        let pin = (table, hash);
         let at = self.pinned.iter().position(|&p| p == pin).expect("only what was pinned is unpinned");
         self.pinned.swap_remove(at);
     }
@@ -465,6 +500,8 @@ impl Store {
                 entries_bytes += raw.block_allocated();
                 apart += raw.apart_bytes();
                 field_timers += self.verify_field_timer(number, hash, raw);
+                let written = raw.mark() == self.ground.heap.mark;
+                assert!(written || self.may_be_unwritten(number, hash), "an entry has the present mark");
                 if let Some(object) = raw.object() {
                     object.verify(&self.ground, &mut held);
                 }
@@ -479,7 +516,8 @@ impl Store {
             assert_eq!((table.deadlines, table.deadline_sum), (deadlines, sum), "deadlines of a table");
             timers += deadlines;
         }
-        if self.graves.is_empty() && self.objects.is_empty() {
+        let keeping = self.image.as_ref().is_some_and(|image| image.is_keeping());
+        if self.graves.is_empty() && self.objects.is_empty() && !keeping {
             assert_eq!(timers, self.wheel.live(), "every timer has an entry");
             assert_eq!(field_timers, self.fields.live(), "every timer of fields has a hash");
             assert_eq!(apart, self.apart_bytes, "bytes kept apart");
@@ -564,13 +602,9 @@ impl Store {
             journal.at(db, raw.key()).remove();
         }
         self.forget_deadline(table, spot);
-        self.forget_field_timer(table, spot);
-        let mut entry = self.places[table as usize].table.remove(&mut self.ground, spot);
-        let object = entry.get_mut().take_object();
+        self.part_with_object(table, spot);
+        let entry = self.places[table as usize].table.remove(&mut self.ground, spot);
         entry.free(&mut self.ground.heap);
-        if let Some(object) = object {
-            self.bury_object(object);
-        }
         bytes
     }
 
@@ -652,6 +686,7 @@ impl Store {
 
 impl Drop for Store {
     fn drop(&mut self) {
+        self.drop_image();
         for number in 0..self.places.len() as u32 {
             self.bury_table(number as u16, usize::MAX);
         }

@@ -15,6 +15,7 @@ mod node;
 pub use change::{GroupMut, LogMut, StreamMut};
 pub use group::{Consumer, ConsumerId, Group, Nack};
 pub use id::Id;
+pub(crate) use log::NodeRef;
 pub use log::{Bound, Log, Range, RangeBack, Trim};
 pub use node::{ENTRY_BYTES_MAX, EntryRef};
 

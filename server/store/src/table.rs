@@ -402,6 +402,59 @@ impl Table {
         }
     }
 
+    /// Shows `visit` all entries from `cursor` (0 starts) on in hash order, to be changed where they lie, until it says false: then
+    /// that entry is to come again. Goes on for some `slots`. The next cursor, None at the end. An entry that is present from
+    /// start to end is visited at least once, whatever is inserted, deleted, grown or shrunk in between.
+    pub fn sweep(&mut self, cursor: u64, slots: usize, mut visit: impl FnMut(Mut<'_>) -> bool) -> Option<u64> {
+        if self.len == 0 {
+            return None;
+        }
+        let mut from = cursor << 16;
+        let mut passed = 0;
+        loop {
+            let segment = self.segment(self.index(from));
+            let start = self.start(self.index(from));
+            let position = |tag: u32| start.wrapping_add(u64::from(tag) << (48 - segment.depth()));
+            let first = segment.tag(from);
+            let mut at = segment.home(first);
+            let mut ahead = at;
+            let size = segment.size().slots;
+            while let Some(next) = segment.next(at) {
+                let fetch_to = (next + AHEAD).min(size);
+                while ahead < fetch_to {
+                    if let Some(slot) = segment.slot(ahead) {
+                        slot.prefetch();
+                    }
+                    ahead += 1;
+                }
+                let tag = segment.slot(next).expect("not empty").tag();
+                passed += next + 1 - at;
+                at = next + 1;
+                if tag < first {
+                    continue;
+                }
+                // SAFETY: `next` gives slots with an entry; `&mut self` is exclusive.
+                if !visit(unsafe { segment.entry_mut(next) }) {
+                    return Some(position(tag.into()) >> 16);
+                }
+                let last_of_tag = !matches!(segment.slot(at), Some(next) if next.tag() == tag);
+                if last_of_tag && passed >= slots {
+                    // Past the last tag of the last segment it is all done.
+                    let next = position(u32::from(tag) + 1);
+                    return (next != 0).then_some(next >> 16);
+                }
+            }
+            passed += 1;
+            from = start.wrapping_add((1 << 63) >> (segment.depth().max(1) - 1));
+            if from == 0 || segment.depth() == 0 {
+                return None;
+            }
+            if passed >= slots {
+                return Some(from >> 16);
+            }
+        }
+    }
+
     /// An entry near `hash`: for a random hash, a random entry. None if the table is empty.
     ///
     /// Places are drawn from all slots of a segment, pad included: from homes alone, what stands behind the last home would

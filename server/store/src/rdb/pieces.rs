@@ -7,6 +7,9 @@ use crate::pack::{self, Digits, Item};
 /// Bytes in all, number of elements.
 const LISTPACK_HEAD_BYTES: usize = 4 + 2;
 const LISTPACK_END: u8 = 0xFF;
+/// Before a text of 4096 bytes or more: this, then its length in 32 bits.
+const LONG_TEXT: u8 = 0xF0;
+const LONG_TEXT_HEAD_BYTES: usize = 5;
 /// The number of elements is not told where it is this or more.
 const LISTPACK_COUNT_UNKNOWN: usize = 0xFFFF;
 
@@ -22,6 +25,27 @@ pub fn listpack(out: &mut Vec<u8>, fill: impl FnOnce(&mut Listpack<'_>)) {
     let bytes = u32::try_from(out.len() - start).unwrap_or(u32::MAX);
     out[start..start + 4].copy_from_slice(&bytes.to_le_bytes());
     out[start + 4..start + 6].copy_from_slice(&count.to_le_bytes());
+}
+
+/// Appends a listpack of `count` elements as they are.
+pub fn listpack_of(out: &mut Vec<u8>, elements: &[u8], count: usize) {
+    listpack(out, |listpack| {
+        listpack.out.extend_from_slice(elements);
+        listpack.count = count;
+    });
+}
+
+/// What stands before and behind a single text of 4096 bytes or more in a listpack.
+pub fn listpack_around(text_bytes: usize) -> (Vec<u8>, Vec<u8>) {
+    let mut end = Vec::new();
+    push_back_len(&mut end, LONG_TEXT_HEAD_BYTES + text_bytes);
+    end.push(LISTPACK_END);
+    let total = LISTPACK_HEAD_BYTES + LONG_TEXT_HEAD_BYTES + text_bytes + end.len();
+    let mut head = (total as u32).to_le_bytes().to_vec();
+    head.extend_from_slice(&1u16.to_le_bytes());
+    head.push(LONG_TEXT);
+    head.extend_from_slice(&(text_bytes as u32).to_le_bytes());
+    (head, end)
 }
 
 /// A listpack that is being written.

@@ -7,87 +7,91 @@
 
 use super::BadData;
 use super::read::{Parsed, Reader};
-use super::{kind, pieces, write};
-use crate::cell::Entry;
+use super::write::{self, Writer};
+use super::{kind, pieces};
 use crate::pack::{self, Item};
-use crate::stream::{Id, Nack, Stream};
+use crate::stream::{Consumer, Group, Id, Nack, NodeRef, Stream};
 use std::collections::BTreeMap;
 
 /// t_stream.c, STREAM_ITEM_FLAG_DELETED, STREAM_ITEM_FLAG_SAMEFIELDS
 const DELETED: i64 = 1;
 const SAME_NAMES: i64 = 2;
 
-/// Appends type byte and body of a stream.
-pub fn write(entry: Entry<'_>, out: &mut Vec<u8>) {
-    let stream = entry.stream().expect("callers have seen its kind");
-    let log = stream.log();
-    out.push(kind::STREAM_3);
-    write::len(out, log.nodes().count() as u64);
-    let mut listpack = Vec::new();
-    for node in log.nodes() {
-        let first = node.first;
-        listpack.clear();
-        pieces::listpack(&mut listpack, |to| {
-            let int = |to: &mut pieces::Listpack<'_>, n: i64| to.push_item(Item::Number(n));
-            int(to, node.len() as i64);
-            int(to, 0);
-            int(to, node.names().count() as i64);
-            node.names().for_each(|name| to.push_item(name));
-            int(to, 0);
-            for entry in node.entries() {
-                let (same, fields) = (entry.has_same_names(), entry.fields() as i64);
-                int(to, if same { SAME_NAMES } else { 0 });
-                int(to, entry.id.ms.wrapping_sub(first.ms) as i64);
-                int(to, entry.id.seq.wrapping_sub(first.seq) as i64);
-                if !same {
-                    int(to, fields);
-                }
-                for (name, value) in entry.pairs() {
-                    if !same {
-                        to.push_item(name);
-                    }
-                    to.push_item(value);
-                }
-                int(to, if same { fields + 3 } else { 2 * fields + 4 });
+/// A node: the first id, the entries.
+pub fn write_node(node: &NodeRef<'_>, out: &mut Writer<'_>) {
+    let first = node.first;
+    write::plain(out.out, &id_bytes(first));
+    out.listpack(|to| {
+        let int = |to: &mut pieces::Listpack<'_>, n: i64| to.push_item(Item::Number(n));
+        int(to, node.len() as i64);
+        int(to, 0);
+        int(to, node.names().count() as i64);
+        node.names().for_each(|name| to.push_item(name));
+        int(to, 0);
+        for entry in node.entries() {
+            let (same, fields) = (entry.has_same_names(), entry.fields() as i64);
+            int(to, if same { SAME_NAMES } else { 0 });
+            int(to, entry.id.ms.wrapping_sub(first.ms) as i64);
+            int(to, entry.id.seq.wrapping_sub(first.seq) as i64);
+            if !same {
+                int(to, fields);
             }
-        });
-        write::plain(out, &id_bytes(first));
-        write::plain(out, &listpack);
-    }
-    write::len(out, log.len());
+            for (name, value) in entry.pairs() {
+                if !same {
+                    to.push_item(name);
+                }
+                to.push_item(value);
+            }
+            int(to, if same { fields + 3 } else { 2 * fields + 4 });
+        }
+    });
+}
+
+/// What follows the nodes, up to how many groups there are.
+pub fn write_facts(stream: &Stream, out: &mut Writer<'_>) {
+    let log = stream.log();
+    out.len(log.len());
     for id in [log.last(), log.first(), log.max_deleted()] {
-        id_parts(out, id);
+        write_id_parts(id, out);
     }
-    write::len(out, log.added());
-    write::len(out, stream.groups().len() as u64);
-    for (name, group) in stream.groups() {
-        write::string(out, name);
-        id_parts(out, group.last);
-        write::len(out, group.read as u64);
-        write::len(out, group.pending_len() as u64);
-        for (id, nack) in group.pending_from(Id::MIN) {
-            out.extend_from_slice(&id_bytes(id));
-            out.extend_from_slice(&nack.delivered_ms.to_le_bytes());
-            write::len(out, nack.deliveries);
-        }
-        write::len(out, group.consumer_count() as u64);
-        for consumer in group.consumers() {
-            write::string(out, consumer.name());
-            out.extend_from_slice(&consumer.seen_ms.to_le_bytes());
-            out.extend_from_slice(&consumer.active_ms.to_le_bytes());
-            write::len(out, consumer.pending_len() as u64);
-            consumer.pending_from(Id::MIN).for_each(|id| out.extend_from_slice(&id_bytes(id)));
-        }
-    }
+    out.len(log.added());
+    out.len(stream.groups().len() as u64);
+}
+
+/// A group, up to how many entries are pending.
+pub fn write_group(name: &[u8], group: &Group, out: &mut Writer<'_>) {
+    out.string(name);
+    write_id_parts(group.last, out);
+    out.len(group.read as u64);
+    out.len(group.pending_len() as u64);
+}
+
+/// An entry that is pending in a group.
+pub fn write_pending(id: Id, nack: &Nack, out: &mut Writer<'_>) {
+    write_id(id, out);
+    out.out.extend_from_slice(&nack.delivered_ms.to_le_bytes());
+    out.len(nack.deliveries);
+}
+
+/// A consumer, up to how many entries are pending for it.
+pub fn write_consumer(consumer: &Consumer, out: &mut Writer<'_>) {
+    out.string(consumer.name());
+    out.out.extend_from_slice(&consumer.seen_ms.to_le_bytes());
+    out.out.extend_from_slice(&consumer.active_ms.to_le_bytes());
+    out.len(consumer.pending_len() as u64);
+}
+
+pub fn write_id(id: Id, out: &mut Writer<'_>) {
+    out.out.extend_from_slice(&id_bytes(id));
+}
+
+fn write_id_parts(id: Id, out: &mut Writer<'_>) {
+    out.len(id.ms);
+    out.len(id.seq);
 }
 
 fn id_bytes(id: Id) -> [u8; 16] {
     (u128::from(id.ms) << 64 | u128::from(id.seq)).to_be_bytes()
-}
-
-fn id_parts(out: &mut Vec<u8>, id: Id) {
-    write::len(out, id.ms);
-    write::len(out, id.seq);
 }
 
 fn id_of(bytes: &[u8; 16]) -> Id {

@@ -1,29 +1,234 @@
-//! Room: store. Values written as RDB bodies. Touches: base.
+//! Room: store. Values written as RDB bodies: small ones here, objects part by part in `parts`. Touches: base.
 
-use super::{kind, pieces, stream};
+use super::lzf::Lzf;
+use super::{kind, parts, pieces};
 use crate::cell::{Body, Entry};
-use crate::list::ListRef;
+use crate::entry::Ref;
+use crate::hash;
+use crate::list;
 use crate::pack::{self, Digits};
 use crate::set::Elements;
+use crate::table::Ground;
 use crate::zset::ZsetRef;
 use crate::{Encoding, Kind};
 use base::number::push_f64;
+use bytes::Bytes;
 
-/// A listpack has 32 bits for its length; Redis writes none that is near that (listpack.c, LISTPACK_MAX_SAFETY_LIMIT: 1 GB).
-const LISTPACK_BYTES_MAX: usize = 1 << 30;
+/// Strings up to this are compressed: more would take longer than a slice of work may.
+const COMPRESSED_BYTES_MAX: usize = 1 << 17;
+/// Elements of a chunk that is shorter than this have the same length at their ends as a listpack's.
+const SAME_ENDS_BYTES_MAX: usize = 16_382;
+/// Bytes of a length in 32 bits.
+const LONG_LEN_BYTES: usize = 5;
+
+/// Where bodies are written to.
+pub struct Writer<'a> {
+    pub out: &'a mut Vec<u8>,
+    /// What is large is lent, at an offset of `out`, as `base::Out` has it. None: it is copied.
+    pub shared: Option<&'a mut Vec<(usize, Bytes)>>,
+    pub tools: &'a mut Tools,
+}
+
+/// What writers use by turns.
+#[derive(Default)]
+pub struct Tools {
+    /// Where strings are to be compressed.
+    pub lzf: Option<Lzf>,
+    /// Bytes that were lent.
+    pub lent_bytes: usize,
+    scratch: Vec<u8>,
+}
+
+impl Tools {
+    pub fn new(compress: bool) -> Tools {
+        Tools { lzf: compress.then(Lzf::default), ..Tools::default() }
+    }
+}
+
+impl Writer<'_> {
+    /// Bytes so far, those that were lent as well.
+    #[inline]
+    pub fn written(&self) -> usize {
+        self.out.len() + self.tools.lent_bytes
+    }
+
+    pub fn len(&mut self, n: u64) {
+        len(self.out, n);
+    }
+
+    #[inline]
+    pub fn string(&mut self, text: &[u8]) {
+        match &mut self.tools.lzf {
+            Some(lzf) if text.len() <= COMPRESSED_BYTES_MAX => lzf.string(self.out, text),
+            _ => string(self.out, text),
+        }
+    }
+
+    /// A large string.
+    pub fn shared(&mut self, text: &Bytes) {
+        if self.lends(text) {
+            len(self.out, text.len() as u64);
+            self.lend(text);
+        } else {
+            self.string(text);
+        }
+    }
+
+    fn lends(&self, text: &Bytes) -> bool {
+        self.shared.is_some() && (self.tools.lzf.is_none() || text.len() > COMPRESSED_BYTES_MAX)
+    }
+
+    fn lend(&mut self, text: &Bytes) {
+        let shared = self.shared.as_mut().expect("callers have seen that something may be lent");
+        shared.push((self.out.len(), text.clone()));
+        self.tools.lent_bytes += text.len();
+    }
+
+    /// As a string, what `fill` appends. Its bytes are no number.
+    pub fn nested(&mut self, fill: impl FnOnce(&mut Vec<u8>)) {
+        if let Some(lzf) = &mut self.tools.lzf {
+            self.tools.scratch.clear();
+            fill(&mut self.tools.scratch);
+            match &self.tools.scratch {
+                long if long.len() > COMPRESSED_BYTES_MAX => plain(self.out, long),
+                pack => lzf.string(self.out, pack),
+            }
+            return;
+        }
+        // Written where it will lie, nearly: how long its length is comes out at the end.
+        let start = self.out.len();
+        self.out.extend_from_slice(&[0; LONG_LEN_BYTES]);
+        fill(self.out);
+        let bytes = self.out.len() - start - LONG_LEN_BYTES;
+        let (mut head, mut room) = ([0; 9], 0);
+        each_len_byte(bytes as u64, |byte| {
+            head[room] = byte;
+            room += 1;
+        });
+        if room < LONG_LEN_BYTES {
+            self.out.copy_within(start + LONG_LEN_BYTES.., start + room);
+            self.out.truncate(start + room + bytes);
+        }
+        self.out[start..start + room].copy_from_slice(&head[..room]);
+    }
+
+    /// As a string, a listpack of what `fill` adds to it.
+    pub fn listpack(&mut self, fill: impl FnOnce(&mut pieces::Listpack<'_>)) {
+        self.nested(|out| pieces::listpack(out, fill));
+    }
+
+    /// As a string, a listpack of a chunk's elements.
+    pub fn chunk(&mut self, elements: &[u8], count: usize) {
+        if elements.len() <= SAME_ENDS_BYTES_MAX {
+            self.nested(|out| pieces::listpack_of(out, elements, count));
+        } else {
+            self.listpack(|to| pack::iter::<true>(elements).for_each(|(_, item)| to.push_item(item)));
+        }
+    }
+
+    /// As a string, a listpack of one large element.
+    pub fn alone(&mut self, text: &Bytes) {
+        if !self.lends(text) {
+            return self.listpack(|to| to.push(text));
+        }
+        let (head, end) = pieces::listpack_around(text.len());
+        len(self.out, (head.len() + text.len() + end.len()) as u64);
+        self.out.extend_from_slice(&head);
+        self.lend(text);
+        self.out.extend_from_slice(&end);
+    }
+}
 
 /// Appends type byte and body.
 pub fn value(entry: Entry<'_>, out: &mut Vec<u8>) {
-    match entry.kind() {
-        Kind::String => {
-            out.push(kind::STRING);
-            string(out, entry.bytes());
+    let (raw, ground) = (entry.raw(), entry.ground());
+    out.push(type_of(raw));
+    body(raw, ground, &mut Writer { out, shared: None, tools: &mut Tools::default() });
+}
+
+/// The type byte.
+pub fn type_of(raw: Ref<'_>) -> u8 {
+    if let Some(object) = raw.object() {
+        return parts::type_of(object);
+    }
+    match raw.kind() {
+        Kind::String => kind::STRING,
+        Kind::List => kind::LIST_QUICKLIST_2,
+        Kind::Set if Elements::packed(raw.form(), raw.value()).is_ints() => kind::SET_INTSET,
+        Kind::Set => kind::SET_LISTPACK,
+        Kind::Hash => match hash::Packed::new(raw.form(), raw.value()).next_deadline() {
+            Some(_) => kind::HASH_TIMED,
+            None => kind::HASH_LISTPACK,
+        },
+        Kind::Zset => kind::ZSET_LISTPACK,
+        Kind::Stream => unreachable!("a stream is an object"),
+    }
+}
+
+/// The body that goes with `type_of`.
+pub fn body(raw: Ref<'_>, ground: &Ground, to: &mut Writer<'_>) {
+    if let Some(object) = raw.object() {
+        let whole = parts::go_on(parts::Progress::Start, object, ground, to, usize::MAX);
+        assert!(whole.is_whole(), "nothing stops it before its end");
+        return;
+    }
+    match raw.kind() {
+        Kind::String => match raw.shared() {
+            Some(shared) => to.shared(shared),
+            None => to.string(raw.value()),
+        },
+        Kind::List => {
+            let (count, pack) = list::packed(raw.value());
+            to.len(1);
+            to.len(parts::PACKED);
+            to.chunk(pack, count);
         }
-        Kind::List => list(entry, out),
-        Kind::Set => set(entry, out),
-        Kind::Hash => hash(entry, out),
-        Kind::Zset => zset(entry, out),
-        Kind::Stream => stream::write(entry, out),
+        Kind::Set => set(Elements::packed(raw.form(), raw.value()), to),
+        Kind::Hash => fields(hash::Packed::new(raw.form(), raw.value()), to),
+        Kind::Zset => {
+            let mut score_text = Vec::new();
+            to.listpack(|listpack| {
+                ZsetRef::Packed(raw.value()).walk(0, usize::MAX, false, |member, score| {
+                    score_text.clear();
+                    push_f64(&mut score_text, score);
+                    listpack.push(member);
+                    listpack.push(&score_text);
+                    true
+                });
+            });
+        }
+        Kind::Stream => unreachable!("a stream is an object"),
+    }
+}
+
+fn set(elements: Elements<'_>, to: &mut Writer<'_>) {
+    match elements {
+        Elements::Ints(ints) => to.nested(|out| pieces::intset(out, ints.iter(), ints.len(), ints.width())),
+        elements => {
+            let mut digits: Digits = [0; 20];
+            to.listpack(|listpack| {
+                elements.scan(0, usize::MAX, |member| listpack.push(member.bytes(&mut digits)));
+            });
+        }
+    }
+}
+
+fn fields(packed: hash::Packed<'_>, to: &mut Writer<'_>) {
+    let (mut name, mut digits): (Digits, Digits) = ([0; 20], [0; 20]);
+    let Some(first) = packed.next_deadline() else {
+        return to.listpack(|listpack| {
+            for place in packed.places() {
+                listpack.push(packed.text(place.at).bytes(&mut name));
+                listpack.push(packed.text(place.value).bytes(&mut digits));
+            }
+        });
+    };
+    to.out.extend_from_slice(&first.to_le_bytes());
+    to.len(packed.len() as u64);
+    for place in packed.places() {
+        to.len(packed.deadline(place).map_or(0, |deadline| deadline - first + 1));
+        to.string(packed.text(place.at).bytes(&mut name));
+        to.string(packed.text(place.value).bytes(&mut digits));
     }
 }
 
@@ -41,19 +246,23 @@ pub fn encoding(entry: Entry<'_>) -> Encoding {
 }
 
 /// rdb.c, rdbSaveLen
+#[inline]
 pub fn len(out: &mut Vec<u8>, n: u64) {
     match n {
         0..64 => out.push(n as u8),
         64..16_384 => out.extend_from_slice(&[0x40 | (n >> 8) as u8, n as u8]),
+        _ => each_len_byte(n, |byte| out.push(byte)),
+    }
+}
+
+/// The bytes of a length.
+fn each_len_byte(n: u64, byte: impl FnMut(u8)) {
+    match n {
+        0..64 => [n as u8].into_iter().for_each(byte),
+        64..16_384 => [0x40 | (n >> 8) as u8, n as u8].into_iter().for_each(byte),
         _ => match u32::try_from(n) {
-            Ok(n) => {
-                out.push(0x80);
-                out.extend_from_slice(&n.to_be_bytes());
-            }
-            Err(_) => {
-                out.push(0x81);
-                out.extend_from_slice(&n.to_be_bytes());
-            }
+            Ok(n) => [0x80].into_iter().chain(n.to_be_bytes()).for_each(byte),
+            Err(_) => [0x81].into_iter().chain(n.to_be_bytes()).for_each(byte),
         },
     }
 }
@@ -79,129 +288,4 @@ pub fn string(out: &mut Vec<u8>, text: &[u8]) {
 pub fn plain(out: &mut Vec<u8>, text: &[u8]) {
     len(out, text.len() as u64);
     out.extend_from_slice(text);
-}
-
-/// As a string, what `fill` adds to a listpack.
-fn listpack(out: &mut Vec<u8>, fill: impl FnOnce(&mut pieces::Listpack<'_>)) {
-    let mut pack = Vec::new();
-    pieces::listpack(&mut pack, fill);
-    plain(out, &pack);
-}
-
-fn list(entry: Entry<'_>, out: &mut Vec<u8>) {
-    /// quicklist.h, QUICKLIST_NODE_CONTAINER_PLAIN and _PACKED
-    const ALONE: u64 = 1;
-    const PACKED: u64 = 2;
-    let node = |out: &mut Vec<u8>, elements: &[u8]| {
-        len(out, PACKED);
-        listpack(out, |listpack| pack::iter::<true>(elements).for_each(|(_, item)| listpack.push_item(item)));
-    };
-    out.push(kind::LIST_QUICKLIST_2);
-    match entry.list() {
-        Some(ListRef::Packed { pack, .. }) => {
-            len(out, 1);
-            node(out, pack);
-        }
-        Some(ListRef::Chunks(list)) => {
-            len(out, list.chunk_count() as u64);
-            for (chunk, _) in list.chunks() {
-                match chunk {
-                    Ok(pack) => node(out, pack),
-                    Err(alone) if alone.len() < LISTPACK_BYTES_MAX => {
-                        len(out, PACKED);
-                        listpack(out, |listpack| listpack.push(alone));
-                    }
-                    Err(alone) => {
-                        len(out, ALONE);
-                        plain(out, alone);
-                    }
-                }
-            }
-        }
-        None => unreachable!("callers have seen that it is a list"),
-    }
-}
-
-fn set(entry: Entry<'_>, out: &mut Vec<u8>) {
-    let elements = entry.elements().expect("callers have seen that it is a set");
-    let mut digits: Digits = [0; 20];
-    match elements {
-        Elements::Ints(ints) => {
-            out.push(kind::SET_INTSET);
-            let mut bytes = Vec::new();
-            pieces::intset(&mut bytes, ints.iter(), ints.len(), ints.width());
-            plain(out, &bytes);
-        }
-        Elements::Packed(_) => {
-            out.push(kind::SET_LISTPACK);
-            listpack(out, |listpack| {
-                elements.scan(0, usize::MAX, |member| listpack.push(member.bytes(&mut digits)));
-            });
-        }
-        Elements::Object(..) => {
-            // Also of what is called a listpack or an intset and only too long for an entry: the reader's thresholds
-            // decide what it becomes.
-            out.push(kind::SET);
-            len(out, elements.len() as u64);
-            elements.scan(0, usize::MAX, |member| string(out, member.bytes(&mut digits)));
-        }
-    }
-}
-
-fn hash(entry: Entry<'_>, out: &mut Vec<u8>) {
-    // At the time 0 no field is due: what is there is written.
-    let fields = entry.fields(0).expect("callers have seen that it is a hash");
-    let (mut name, mut digits): (Digits, Digits) = ([0; 20], [0; 20]);
-    let mut first = None::<u64>;
-    fields.scan(0, usize::MAX, |_, _, deadline| {
-        if let Some(deadline) = deadline {
-            first = Some(first.map_or(deadline, |first| first.min(deadline)));
-        }
-    });
-    if first.is_none() && fields.is_packed() {
-        out.push(kind::HASH_LISTPACK);
-        return listpack(out, |listpack| {
-            fields.scan(0, usize::MAX, |field, value, _| {
-                listpack.push(field.bytes(&mut name));
-                listpack.push(value.bytes(&mut digits));
-            });
-        });
-    }
-    out.push(if first.is_some() { kind::HASH_TIMED } else { kind::HASH });
-    if let Some(first) = first {
-        out.extend_from_slice(&first.to_le_bytes());
-    }
-    len(out, fields.len() as u64);
-    fields.scan(0, usize::MAX, |field, value, deadline| {
-        if let Some(first) = first {
-            len(out, deadline.map_or(0, |deadline| deadline - first + 1));
-        }
-        string(out, field.bytes(&mut name));
-        string(out, value.bytes(&mut digits));
-    });
-}
-
-fn zset(entry: Entry<'_>, out: &mut Vec<u8>) {
-    let Ok(zset) = ZsetRef::of(entry) else { unreachable!("callers have seen that it is a sorted set") };
-    if let ZsetRef::Packed(_) = zset {
-        out.push(kind::ZSET_LISTPACK);
-        let mut score_text = Vec::new();
-        return listpack(out, |listpack| {
-            zset.walk(0, usize::MAX, false, |member, score| {
-                score_text.clear();
-                push_f64(&mut score_text, score);
-                listpack.push(member);
-                listpack.push(&score_text);
-                true
-            });
-        });
-    }
-    out.push(kind::ZSET_2);
-    len(out, zset.len() as u64);
-    // From the highest on, as Redis does, so that a reader adds each in front.
-    zset.walk(zset.len() - 1, usize::MAX, true, |member, score| {
-        string(out, member);
-        out.extend_from_slice(&score.to_le_bytes());
-        true
-    });
 }

@@ -123,9 +123,10 @@ impl Log {
         self.nodes.keys().copied()
     }
 
-    /// Nodes that have entries: their first id, how many fields the first had, their names, and the entries.
-    pub(crate) fn nodes(&self) -> impl Iterator<Item = NodeRef<'_>> {
-        self.nodes.iter().filter(|(_, node)| node.len > 0).map(|(&first, node)| NodeRef { first, node })
+    /// Nodes that have entries, from that of `from` on: their first id, how many fields the first had, their names, and the
+    /// entries.
+    pub(crate) fn nodes_from(&self, from: Id) -> impl Iterator<Item = NodeRef<'_>> {
+        self.nodes.range(from..).filter(|(_, node)| node.len > 0).map(|(&first, node)| NodeRef { first, node })
     }
 
     /// Adds an entry that was written elsewhere, into the last node if `joins`. False if its id is not above all others.
