@@ -20,7 +20,7 @@ pub struct Case {
     pub make: fn(keys: u64) -> Run,
 }
 
-/// All cases, in the order of an ask's way through the server. Snapshot encoding joins them when it exists.
+/// All cases, in the order of an ask's way through the server.
 pub fn all() -> Vec<Case> {
     [wire::CASES, store::CASES, mailbox::CASES, engine::CASES].into_iter().flatten().map(Case::copy).collect()
 }

@@ -4,7 +4,7 @@ use super::{Case, Rng, key, timed};
 use base::DbId;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
-use store::{Deadline, Put, Store, StoreOptions};
+use store::{Deadline, ImageOptions, ImageOut, ImageStep, Put, Store, StoreOptions};
 
 const DB: DbId = DbId::ZERO;
 const VALUE: [u8; 32] = [b'v'; 32];
@@ -120,7 +120,62 @@ pub const CASES: &[Case] = &[
             })
         })
     }),
+    // One operation is one entry of 100 bytes written as an RDB record.
+    Case::new("snapshot/encoding", |keys| encoding(keys, false)),
+    // Nothing in these values can be compressed, which takes longest.
+    Case::new("snapshot/encoding-compressed", |keys| encoding(keys, true)),
+    // The first change of each key while an image runs: it is written early.
+    Case::new("snapshot/set-over", |keys| {
+        let mut store = full(keys);
+        let mut out = ImageOut::default();
+        let mut left = 0;
+        Box::new(move |n| {
+            timed(n, |i| {
+                if left == 0 {
+                    store.end_image();
+                    store.begin_image(NOW_MS, ImageOptions::default());
+                    left = keys;
+                }
+                left -= 1;
+                store.cell(DB, &key(left), NOW_MS).put(&VALUE, Put::default());
+                if i % 64 == 0 {
+                    while store.image_early_bytes() > 0 {
+                        store.image_step(1, &mut out);
+                        black_box(&out);
+                        out.out.clear();
+                    }
+                }
+            })
+        })
+    }),
 ];
+
+fn encoding(keys: u64, compress: bool) -> super::Run {
+    let (mut store, mut rng) = (empty(), Rng(8));
+    for number in 0..keys {
+        let mut value = [0; 100];
+        value.fill_with(|| rng.next() as u8);
+        store.cell(DB, &key(number), NOW_MS).put(&value, Put::default());
+    }
+    let mut out = ImageOut::default();
+    let (mut asked, mut seen) = (0, 0);
+    Box::new(move |n| {
+        asked += n;
+        let start = Instant::now();
+        while seen < asked {
+            if !store.has_image() {
+                store.begin_image(NOW_MS, ImageOptions { compress, ..ImageOptions::default() });
+            }
+            if store.image_step(1 << 16, &mut out) == ImageStep::Done {
+                store.end_image();
+            }
+            seen += std::mem::take(&mut out.keys);
+            black_box(&out);
+            out.out.clear();
+        }
+        start.elapsed()
+    })
+}
 
 fn empty() -> Store {
     Store::new(StoreOptions { databases: 16, seed: 7 })
