@@ -121,7 +121,8 @@ impl Turn {
             let Turn { engine, post, .. } = self;
             // As many as a mailbox holds: what is put meanwhile waits for the next turn.
             for _ in 0..crate::mailbox::MAILBOX_BATCHES {
-                if !post.take(from, |batch| engine.mail(from, batch)) {
+                // Others' mailboxes to here fill up meanwhile, and stop the sessions that add to them.
+                if engine.effects.is_full() || !post.take(from, |batch| engine.mail(from, batch)) {
                     break;
                 }
             }

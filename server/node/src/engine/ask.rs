@@ -1,6 +1,7 @@
 //! From bytes to asks, and from an ask to whoever answers it.
 
 use super::cut::Join;
+use super::effects::Effects;
 use super::{Engine, OUTBOX_BYTES_MAX, Served, secret};
 use crate::ask::{Dialect, Manner};
 use crate::log::Level;
@@ -114,7 +115,7 @@ impl Engine {
                     break 'reading;
                 }
                 let args = ask.args(&bytes[pos..], &spans);
-                let served = match stall_of(conn, asks) {
+                let served = match stall_of(conn, asks, &self.effects) {
                     Some(stall) => Served::Stall(stall),
                     None if conn.dialect == Dialect::Memcache => self.memcache_ask(index, args, ask.noreply),
                     None => self.ask(index, args),
@@ -198,7 +199,8 @@ impl Engine {
                 use wire::resp::Parsed;
                 match parsed {
                     Parsed::Ask { .. } => unreachable!("asks are read ahead"),
-                    Parsed::Quoted { used, words } => match stall_of(&mut self.conns[index as usize], 0) {
+                    Parsed::Quoted { used, words } => match stall_of(&mut self.conns[index as usize], 0, &self.effects)
+                    {
                         Some(stall) => Err(Some(stall)),
                         None => self.ask(index, words.args()).after(used),
                     },
@@ -522,12 +524,15 @@ impl Engine {
 }
 
 /// What keeps a session from its next ask.
-fn stall_of(conn: &mut crate::session::Conn, asks: u32) -> Option<Stall> {
+fn stall_of(conn: &mut crate::session::Conn, asks: u32, effects: &Effects) -> Option<Stall> {
     if conn.fence {
         if !conn.order.is_empty() {
             return Some(Stall::Barrier);
         }
         conn.fence = false;
+    }
+    if effects.is_full() {
+        return Some(Stall::Effects);
     }
     if conn.order.is_full() {
         return Some(Stall::Order);
@@ -551,6 +556,7 @@ impl Engine {
             Stall::Mailbox(to) => self.outbox[to as usize].out.bytes.len() <= OUTBOX_BYTES_MAX,
             Stall::Order => conn.order.len() <= crate::session::order::ASKS_UNDER_WAY_MAX / 2,
             Stall::Output => conn.owed() <= OWED_BYTES_MAX / 2,
+            Stall::Effects => !self.effects.is_full(),
             Stall::Barrier => conn.order.is_empty(),
             Stall::Slice => true,
             Stall::Until(up_us) => self.now.up_us >= up_us,

@@ -2,6 +2,7 @@
 //! the replies are joined to one. Other connections' asks on keys wait meanwhile, all else goes on; memory stays in
 //! proportion to the ask.
 
+use super::effects::Share;
 use super::together::{Access, Commit, Tx, TxPart, What};
 use super::{Engine, HINTS, Mail, speak};
 use crate::ask::{Manner, Origin};
@@ -68,6 +69,8 @@ pub struct CutPart {
     cut: Arc<Cut>,
     /// Which keys; None: all.
     mine: Option<Vec<u32>>,
+    /// On how many shards there are parts.
+    parties: u32,
 }
 
 /// What a shard has made of its part.
@@ -132,7 +135,7 @@ impl Engine {
         let cut = Arc::new(Cut { row, data, join, manner, words, first, step, keys: keys.len() });
         let shards = self.shards();
         if shards == 1 {
-            let part = CutPart { cut: cut.clone(), mine: None };
+            let part = CutPart { cut: cut.clone(), mine: None, parties: 1 };
             let cutting = Cutting { cut, origin, owners: Vec::new(), made: Vec::new(), missing: 0 };
             self.lock_cut(client, cutting, vec![(self.me, part)]);
             return;
@@ -148,9 +151,10 @@ impl Engine {
             if owners.len() < cut.keys {
                 return false;
             }
+            let parties = shares.iter().filter(|mine| !mine.is_empty()).count() as u32;
             let shares = std::mem::take(&mut shares).into_iter().enumerate().filter(|(_, mine)| !mine.is_empty());
             let parts = shares.map(|(shard, mine)| {
-                let part = CutPart { cut: cut.clone(), mine: Some(mine) };
+                let part = CutPart { cut: cut.clone(), mine: Some(mine), parties };
                 (ShardId(shard as u16), part)
             });
             let (cut, owners) = (cut.clone(), std::mem::take(&mut owners));
@@ -181,15 +185,20 @@ impl Engine {
 
     /// Runs this shard's part in slices; then lets go, and tells the coordinator.
     pub(super) fn run_cut(&mut self, id: TxId, coordinator: ShardId, part: CutPart) {
-        let CutPart { cut, mine } = part;
+        let CutPart { cut, mine, parties } = part;
+        let share = if cut.row.flags & Flag::WRITE != 0 { Share::of(id, parties) } else { Share::ALONE };
+        let mut effects = Vec::new();
         let count = mine.as_ref().map_or(cut.keys, Vec::len);
         let (mut at, mut made, mut words) = (0, Made::default(), ArgsBuf::new());
         self.chore(Box::new(move |engine| {
             let nth = |n: usize| mine.as_ref().map_or(n, |mine| mine[n] as usize);
+            engine.record();
             at += engine.run_slice(&cut, &mut (at..count).map(nth), &mut words, &mut made);
+            engine.hold_effects(&mut effects);
             if at < count {
                 return false;
             }
+            engine.record_held(&mut effects, share);
             engine.after_write();
             engine.release(id);
             let made = std::mem::take(&mut made);

@@ -3,6 +3,7 @@
 
 mod ask;
 mod cut;
+pub mod effects;
 mod gather;
 mod lend;
 mod pubsub;
@@ -139,6 +140,8 @@ pub struct Engine {
     pub tally: Tally,
     /// What handlers told of keys.
     pub events: Events,
+    /// What was done, for whoever keeps or passes it on.
+    pub effects: effects::Effects,
     pub metrics: Metrics,
     pub conns: Slab<Conn>,
     /// To every shard, its own unused.
@@ -237,6 +240,7 @@ impl Engine {
             store,
             tally: Tally::default(),
             events: Events::default(),
+            effects: effects::Effects::default(),
             metrics: Metrics::new(rows.len()),
             conns: Slab::new(),
             outbox: (0..shards).map(|_| Batch::default()).collect(),

@@ -172,6 +172,7 @@ impl Engine {
     /// What a command has told of keys goes to whoever listens or waits, before any other command runs.
     #[inline]
     pub(super) fn after_write(&mut self) {
+        self.record();
         if !self.events.is_empty() || self.store.has_departed() {
             self.tell_events();
             self.serve_ready();
@@ -187,6 +188,8 @@ impl Engine {
             speak(manner.dialect, out, |r| r.fault(&Fault::OutOfMemory));
             return None;
         }
+        // What others have left is no part of this.
+        self.record();
         let (bytes, shared) = (out.bytes.len(), out.shared.len());
         let mut keys = Vec::new();
         let mut ctx = self.ctx(manner.db, manner.no_touch);
@@ -203,7 +206,11 @@ impl Engine {
         });
         let (job, walk) = (ctx.job, ctx.walk);
         match (walk, job) {
-            (Some(walk), _) => Some(Rest::Walk { walk, drawn: out.split_off(bytes, shared) }),
+            (Some(walk), _) => {
+                let mut effects = Vec::new();
+                self.hold_effects(&mut effects);
+                Some(Rest::Walk { walk, drawn: out.split_off(bytes, shared), effects })
+            }
             (None, Some(job)) => Some(Rest::Job(job)),
             (None, None) => wait.then_some(Rest::Wait),
         }
@@ -342,6 +349,7 @@ impl Engine {
     pub(super) fn evict_one(&mut self) -> Option<usize> {
         let Engine { store, events, now, .. } = self;
         let freed = store.evict_one(now.ms(), |db, key| events.add(db, Class::EVICTED, "evicted", key));
+        self.record();
         self.process.set_spare(self.me, self.store.spare_bytes());
         freed
     }

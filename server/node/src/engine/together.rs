@@ -8,6 +8,7 @@
 //! written there in slices: other connections' asks on keys wait for it, all else goes on.
 
 use super::cut::{CutPart, Cutting};
+use super::effects::Share;
 use super::run::JOB_UNITS;
 use super::wait::Waiter;
 use super::walk::Rest;
@@ -38,10 +39,10 @@ pub enum Access {
 
 /// What a shard is to do before it lets go.
 pub enum Commit {
-    /// (index among the keys that this shard was asked for, database, write)
-    Writes(Vec<(usize, DbId, Write)>),
-    /// For commands on every key.
-    Run(OnShard),
+    /// (index among the keys that this shard was asked for, database, write), and on how many shards there are some.
+    Writes(Vec<(usize, DbId, Write)>, u32),
+    /// For commands on every key, and on how many shards.
+    Run(OnShard, u32),
     /// There is nothing yet: the client waits for these. (index among the keys that this shard was asked for, its waiter)
     Await(Vec<(usize, Waiter)>),
     /// A part of an ask that was cut.
@@ -79,6 +80,9 @@ struct ToWrite {
     whole: bool,
     writes: std::vec::IntoIter<KeyWrite>,
     under_way: Option<(usize, DbId, WriteOn)>,
+    /// What was done so far.
+    effects: Vec<u8>,
+    share: Share,
 }
 
 /// One transaction as its coordinator knows it.
@@ -399,6 +403,7 @@ impl Engine {
             }
         }
         let (coordinator, read) = (*coordinator, reading.take().expect("it was there above"));
+        self.record();
         if coordinator == self.me {
             self.granted(id, self.me, read.found);
             self.pump();
@@ -421,10 +426,16 @@ impl Engine {
             unreachable!("a commit comes once, to a shard that granted")
         };
         match (commit, access) {
-            (Commit::Run(run), _) => run(self),
+            (Commit::Run(run, parties), _) => {
+                self.record();
+                run(self);
+                self.record_held(&mut Vec::new(), Share::of(id, parties));
+            }
             (Commit::Cut(part), _) => return self.run_cut(id, coordinator, part),
-            (Commit::Writes(writes), Access::Keys { keys, whole, .. }) => {
-                let mut rest = ToWrite { keys, whole, writes: writes.into_iter(), under_way: None };
+            (Commit::Writes(writes, parties), Access::Keys { keys, whole, .. }) => {
+                let share = if writes.is_empty() { Share::ALONE } else { Share::of(id, parties) };
+                let writes = writes.into_iter();
+                let mut rest = ToWrite { keys, whole, writes, under_way: None, effects: Vec::new(), share };
                 if !self.write_some(&mut rest) {
                     return self.chore(Box::new(move |engine| {
                         let done = engine.write_some(&mut rest);
@@ -440,7 +451,7 @@ impl Engine {
             (Commit::Await(waiters), Access::Keys { keys, .. }) => {
                 waiters.into_iter().for_each(|(i, waiter)| self.await_key(keys.args().at(i), waiter));
             }
-            (Commit::Writes(_) | Commit::Await(_), Access::Whole) => {
+            (Commit::Writes(..) | Commit::Await(_), Access::Whole) => {
                 unreachable!("commands on every key commit by running")
             }
         }
@@ -450,7 +461,18 @@ impl Engine {
 
     /// Writes a slice more. True when all is written.
     fn write_some(&mut self, rest: &mut ToWrite) -> bool {
-        let ToWrite { keys, whole, writes, under_way } = rest;
+        self.record();
+        let done = self.write_slice(rest);
+        if done {
+            self.record_held(&mut rest.effects, rest.share);
+        } else {
+            self.hold_effects(&mut rest.effects);
+        }
+        done
+    }
+
+    fn write_slice(&mut self, rest: &mut ToWrite) -> bool {
+        let ToWrite { keys, whole, writes, under_way, .. } = rest;
         let keys = keys.args();
         if let Some((n, db, write_on)) = under_way {
             if !write_on(&mut self.ctx(*db, false), keys.at(*n)) {
@@ -508,7 +530,7 @@ impl Engine {
             What::Cut { cutting, shares } => return self.commit_cut(id, cutting, shares),
             What::Whole { run, done } => {
                 for part in &parts {
-                    self.send_commit(id, part.shard, Commit::Run(run.clone()));
+                    self.send_commit(id, part.shard, Commit::Run(run.clone(), parts.len() as u32));
                 }
                 if manner.silent {
                     self.deliver_drawn(origin, &mut base::Out::new());
@@ -586,8 +608,9 @@ impl Engine {
             let (part, i) = decided.places[n];
             commits[part].push((i, db, write));
         }
+        let parties = commits.iter().filter(|writes| !writes.is_empty()).count() as u32;
         for (part, writes) in decided.parts.iter().zip(commits) {
-            self.send_commit(decided.id, part.shard, Commit::Writes(writes));
+            self.send_commit(decided.id, part.shard, Commit::Writes(writes, parties));
         }
     }
 

@@ -262,6 +262,7 @@ impl Engine {
             let served = speak(waiter.manner.dialect, &mut out, |reply| {
                 serve(&mut ctx, waiter.args.args(), waiter.n, &place.1, reply)
             });
+            self.record();
             if !served {
                 waiter.claim.give_back();
                 // Of a list nothing is left for the next either; of a stream another may want something else.
@@ -308,6 +309,7 @@ impl Engine {
         let mut ctx = self.ctx(manner.db, manner.no_touch);
         let wait =
             speak(manner.dialect, &mut out, |reply| run_here(&mut ctx, args.args(), &keys, &blocking.attempt, reply));
+        self.record();
         if wait {
             let Some(waiter) = self.begin_wait(origin, manner, row, args.clone(), arrival) else { return };
             return self.await_all(&waiter);

@@ -1,6 +1,7 @@
 //! What a handler leaves behind when it has not done all: a job that owns what it needs, a walk whose keys stay locked, a
 //! client who waits.
 
+use super::effects::Share;
 use super::together::Part;
 use super::{Engine, speak};
 use crate::ask::{Manner, Origin};
@@ -16,8 +17,8 @@ const PIECE_BYTES: usize = 64 * 1024;
 pub(super) enum Rest {
     /// The job will reply.
     Job(Box<dyn Job>),
-    /// The walk speaks on; `drawn` is the reply so far.
-    Walk { walk: Box<dyn Walk>, drawn: Out },
+    /// The walk speaks on; `drawn` is the reply so far, `effects` what it did so far.
+    Walk { walk: Box<dyn Walk>, drawn: Out, effects: Vec<u8> },
     /// There is nothing yet: the client waits.
     Wait,
 }
@@ -26,6 +27,7 @@ pub(super) enum Rest {
 struct Walking {
     walk: Box<dyn Walk>,
     drawn: Out,
+    effects: Vec<u8>,
     home: ShardId,
     origin: Origin,
     manner: Manner,
@@ -50,10 +52,10 @@ impl Engine {
             // Nobody hears what it would say.
             Rest::Job(_) if manner.silent => self.send_home(home, origin, &mut Out::new()),
             Rest::Job(job) => self.start_job(job, home, origin, manner),
-            Rest::Walk { walk, drawn } => {
+            Rest::Walk { walk, drawn, effects } => {
                 let args = ArgsBuf::from(args);
                 let now_ms = self.now.ms();
-                self.start_walk(Walking { walk, drawn, home, origin, manner, row, args, now_ms });
+                self.start_walk(Walking { walk, drawn, effects, home, origin, manner, row, args, now_ms });
             }
             Rest::Wait => self.start_wait(origin, manner, row, args),
         }
@@ -97,7 +99,8 @@ impl Engine {
     }
 
     fn step_walk(&mut self, walking: &mut Walking) -> bool {
-        let Walking { walk, drawn, manner, args, now_ms, .. } = walking;
+        self.record();
+        let Walking { walk, drawn, manner, args, now_ms, effects, .. } = walking;
         let mut ctx = self.ctx(manner.db, manner.no_touch);
         ctx.now_ms = *now_ms;
         let done = speak(manner.dialect, drawn, |reply| walk.step(&mut ctx, args.args(), reply));
@@ -106,11 +109,13 @@ impl Engine {
         } else if drawn.bytes.len() > PIECE_BYTES {
             drawn.seal();
         }
+        self.hold_effects(effects);
         done
     }
 
     fn end_walk(&mut self, id: TxId, walking: Walking) {
-        let Walking { mut drawn, home, origin, .. } = walking;
+        let Walking { mut drawn, mut effects, home, origin, .. } = walking;
+        self.record_held(&mut effects, Share::ALONE);
         self.after_write();
         self.parts.remove(&id);
         self.release(id);

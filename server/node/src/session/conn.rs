@@ -67,6 +67,8 @@ pub enum Stall {
     Order,
     /// The client does not read its replies.
     Output,
+    /// More was done than whoever keeps it has taken (`engine::effects`).
+    Effects,
     /// What it asked must see all its earlier asks done first.
     Barrier,
     /// The shard's slice is over: its turn comes again at once.

@@ -2,6 +2,9 @@
 //! and hang up, all from a seed.
 #![allow(dead_code, reason = "each test file is a crate of its own and uses what it needs")]
 
+#[path = "../../../command/tests/common/replay.rs"]
+mod replay;
+
 use base::{Out, ShardId};
 use node::batch::Batch;
 use node::clock::Now;
@@ -11,7 +14,7 @@ use node::log::{Level, Log};
 use node::mailbox::MAILBOX_BATCHES;
 use node::process::{Facts, Process};
 use node::session::{Door, Peer};
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -61,6 +64,12 @@ pub struct Sim {
     /// `[from][to]`
     wires: Vec<Vec<VecDeque<Batch<Mail>>>>,
     pub clients: Vec<Client>,
+    /// Of each shard's data, what its records make of them.
+    followers: Vec<replay::Follower>,
+    /// Records of transactions that some shards have not left yet: how many are missing.
+    unfinished: BTreeMap<u64, u32>,
+    /// Records of transactions over several shards.
+    pub shared_records: usize,
     /// Replies that leave by other shards' sockets: (the shard that sends, the client, the reply).
     lent: Vec<(usize, usize, Lent)>,
     /// How many have left so.
@@ -97,6 +106,7 @@ impl Sim {
             // Asks on few keys lock whole shards already, and take several slices.
             engine.keys_locked_max = [3, 2, 1, 512][seed as usize % 4];
             engine.slice_keys = 1;
+            engine.store.begin_journal();
             engine
         };
         Sim {
@@ -104,6 +114,9 @@ impl Sim {
             engines: (0..shards).map(engine).collect(),
             wires: (0..shards).map(|_| (0..shards).map(|_| VecDeque::new()).collect()).collect(),
             clients: Vec::new(),
+            followers: (0..shards).map(|i| replay::Follower::new(16, seed ^ i as u64, None)).collect(),
+            unfinished: BTreeMap::new(),
+            shared_records: 0,
             lent: Vec::new(),
             lent_count: 0,
             // A moment in 2026, so that what is asked of absolute times behaves as it does on a real clock.
@@ -253,11 +266,40 @@ impl Sim {
         client.expect("every connection is a client's")
     }
 
+    /// Replays what a shard has recorded.
+    fn follow(&mut self, shard: usize) {
+        let follower = &mut self.followers[shard];
+        for (record, effects) in self.engines[shard].effects.iter() {
+            follower.store.apply(effects, record.unix_ms, 1 << 30).expect("a shard's records fit its data");
+            if record.tx != 0 {
+                self.shared_records += 1;
+                let missing = self.unfinished.entry(record.tx).or_insert(record.parties);
+                *missing -= 1;
+                if *missing == 0 {
+                    self.unfinished.remove(&record.tx);
+                }
+            }
+        }
+        self.engines[shard].effects.clear();
+    }
+
+    /// A node at rest: every shard's records make its data, and transactions are whole.
+    fn compare(&self, what: &str) {
+        assert!(self.unfinished.is_empty(), "records are missing of transactions {:?}: {what}", self.unfinished);
+        let now_ms = self.now.ms();
+        for (engine, follower) in self.engines.iter().zip(&self.followers) {
+            assert!(!engine.store.has_effects(), "everything done is recorded: {what}");
+            let (first, second) = (replay::told(&engine.store, now_ms), replay::told(&follower.store, now_ms));
+            assert_eq!(first, second, "shard {}, replayed: {what}", engine.me.0);
+        }
+    }
+
     /// What a turn does after the engine has worked: sends, hangs up and posts.
     fn after(&mut self, shard: usize) {
         if self.rng.chance(2) {
             self.engines[shard].work();
         }
+        self.follow(shard);
         for lent in std::mem::take(&mut self.engines[shard].lent) {
             let c = self.clients.iter().position(|c| c.fd == lent.fd).expect("every socket is a client's");
             assert!(self.clients[c].flight.is_none() && !self.clients[c].closed, "a socket that is lent is left alone");
@@ -355,6 +397,7 @@ impl Sim {
             steps += 1;
             assert!(steps < 1_000_000, "never quiet: {what}: {}", self.unrest());
         }
+        self.compare(what);
     }
 }
 
