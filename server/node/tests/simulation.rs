@@ -403,6 +403,7 @@ fn histories_are_strictly_serialisable() {
     let mut together = 0;
     let mut yields = 0;
     let mut lent = 0;
+    let mut shared_records = 0;
     let (mut histories, mut undecided) = (0, 0);
     for seed in seeds(300) {
         for shards in [1, 2, 4] {
@@ -430,6 +431,7 @@ fn histories_are_strictly_serialisable() {
             }
             together += sim.engines.iter().map(|e| e.metrics.together).sum::<u64>();
             lent += sim.lent_count;
+            shared_records += sim.shared_records;
             yields += sim.engines.iter().map(|e| e.metrics.yields).sum::<u64>();
         }
     }
@@ -437,7 +439,8 @@ fn histories_are_strictly_serialisable() {
     println!("{undecided} of {histories} histories undecided");
     println!("{together} transactions over shards, {yields} yields, seeds {:?}", seeds(300));
     println!("{lent} replies left by lent sockets");
-    assert!(together > 0 && lent > 0, "the seeds exercise what they are for");
+    println!("{shared_records} records of transactions over shards");
+    assert!(together > 0 && lent > 0 && shared_records > 0, "the seeds exercise what they are for");
 }
 
 /// The checker itself must be able to say no.
