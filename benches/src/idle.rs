@@ -32,9 +32,10 @@ const SETTLE: Duration = Duration::from_millis(500);
 
 impl Idle {
     pub fn run(&self) -> Result<String, String> {
-        let files = raise_nofile();
         // 20: what this program opens beside its connections, generously.
-        if files < self.connections as u64 + 20 {
+        let wanted = self.connections as u64 + 20;
+        let files = raise_nofile(wanted);
+        if files < wanted {
             return Err(format!(
                 "{} connections need a higher limit of open files than {files} (ulimit -n)",
                 self.connections

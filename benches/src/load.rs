@@ -4,7 +4,8 @@
 use crate::process::Usage;
 use crate::server::Server;
 use loadgen::outcome::{Arrivals, Outcome, Pace};
-use loadgen::plan::{Dialect, Place, Plan, Spread, Target};
+use loadgen::plan::{Ask, Commands, Dialect, Place, Plan, Spread, Target, VerbPlan};
+use loadgen::recipe::Recipe;
 use std::time::Duration;
 
 /// What to ask.
@@ -27,6 +28,15 @@ pub struct Spec {
     pub cluster: bool,
     /// The server runs on the same cores: do not bind the load to them.
     pub shared: bool,
+    /// RESP commands as torc-load's templates, in equal parts, in place of GET and SET.
+    pub commands: Vec<String>,
+}
+
+/// One command as torc-load asks it.
+pub fn verb(command: &str) -> Result<VerbPlan, String> {
+    let recipe = Recipe::parse(command)?;
+    let commands = Commands { resp: Some(recipe), ..Commands::default() };
+    Ok(VerbPlan { name: command.into(), weight: 1.0, ask: Ask::Command(commands) })
 }
 
 /// What came of it.
@@ -51,14 +61,14 @@ fn target(dialect: Dialect, port: u16) -> Target {
     Target { dialect, place, user: None, password: None, database: 0 }
 }
 
-fn plan(spec: &Spec, port: u16) -> Plan {
+fn plan(spec: &Spec, port: u16) -> Result<Plan, String> {
     // Beside a server on the same cores half of them are the load's, so that neither starves.
     let threads = if spec.shared { spec.cpus.len().div_ceil(2) } else { spec.cpus.len() };
     let pace = match spec.rate {
         None => Pace::Closed,
         Some(per_second) => Pace::Open { per_second, arrivals: Arrivals::Poisson },
     };
-    Plan {
+    Ok(Plan {
         targets: vec![target(spec.dialect, port)],
         cluster: spec.cluster,
         connections: spec.connections,
@@ -72,8 +82,11 @@ fn plan(spec: &Spec, port: u16) -> Plan {
         sets: spec.sets,
         pace,
         duration: Some(Duration::from_secs_f64(spec.seconds)),
+        verbs: spec.commands.iter().map(|command| verb(command)).collect::<Result<_, _>>()?,
+        // What RPOP and its kin find is not a key that was set.
+        may_miss: !spec.commands.is_empty(),
         ..Plan::default()
-    }
+    })
 }
 
 /// Runs a plan; answers that are errors make it fail.
@@ -102,14 +115,14 @@ pub fn measure(server: &Server, spec: &Spec) -> Result<Found, String> {
     let name = &server.launch().name;
     let port = server.port(spec.dialect).ok_or_else(|| format!("{name} does not speak {:?}", spec.dialect))?;
     let before = Usage::of(server.pid())?;
-    let outcome = run(&plan(spec, port)).map_err(|why| format!("{name}: {why}"))?;
+    let outcome = run(&plan(spec, port)?).map_err(|why| format!("{name}: {why}"))?;
     let after = Usage::of(server.pid())?;
     let answers = outcome.all.len() as f64;
     if answers == 0.0 {
         return Err(format!("{name} answered nothing in {} s", spec.seconds));
     }
     let misses: u64 = outcome.verbs.iter().map(|verb| verb.misses).sum();
-    if misses > 0 {
+    if misses > 0 && spec.commands.is_empty() {
         return Err(format!("{name} has lost keys: {misses} of the keys it was given were not there"));
     }
     let cpu_s = after.cpu_s - before.cpu_s;
@@ -138,6 +151,6 @@ pub fn fill(server: &Server, spec: &Spec) -> Result<f64, String> {
     // 64 in flight on each of few connections: loading is not what is measured, and should be short.
     let spec = Spec { pipeline: 64, connections: spec.connections.min(8), ..spec.clone() };
     let started = std::time::Instant::now();
-    populate(&plan(&spec, port)).map_err(|why| format!("{name}: {why}"))?;
+    populate(&plan(&spec, port)?).map_err(|why| format!("{name}: {why}"))?;
     Ok(keys as f64 / started.elapsed().as_secs_f64())
 }

@@ -4,6 +4,8 @@
 //! `versus` compares servers, `regress` compares commits; `probe`, `fill` and `idle` look at one server that runs already.
 
 mod cargo;
+mod crowd;
+mod feed;
 mod host;
 mod idle;
 mod kernel;
@@ -13,6 +15,7 @@ mod process;
 mod regress;
 mod server;
 mod stats;
+mod steady;
 mod talk;
 mod versus;
 

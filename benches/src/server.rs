@@ -1,6 +1,7 @@
 //! Room: benches. A server process that lives no longer than this one: started on stated cores, stopped and continued, ended
 //! by its own process id. Touches: the kernel.
 
+use crate::kernel::core_set;
 use crate::talk::Talk;
 use loadgen::plan::Dialect;
 use std::fs::File;
@@ -164,18 +165,6 @@ impl Drop for Server {
         drop(self.child.kill());
         drop(self.child.wait());
     }
-}
-
-fn core_set(cpus: &[usize]) -> libc::cpu_set_t {
-    // SAFETY: cpu_set_t is plain bits; all zero is the empty set.
-    let mut set: libc::cpu_set_t = unsafe { std::mem::zeroed() };
-    for &cpu in cpus {
-        if cpu < libc::CPU_SETSIZE as usize {
-            // SAFETY: `set` is valid and `cpu` lies within it.
-            unsafe { libc::CPU_SET(cpu, &mut set) };
-        }
-    }
-    set
 }
 
 /// A port on which nobody listens. Another program may take it before the server does; the start then fails and says so.

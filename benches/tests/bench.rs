@@ -94,7 +94,7 @@ fn figures(csv: &str) -> Vec<(String, String, String, String, f64)> {
     lines.collect()
 }
 
-const SMALL: [&str; 12] = [
+const SMALL: [&str; 16] = [
     "--seconds",
     "0.2",
     "--connections",
@@ -107,6 +107,10 @@ const SMALL: [&str; 12] = [
     "4000",
     "--rates",
     "1000",
+    "--elements",
+    "2000",
+    "--clients",
+    "1500",
 ];
 
 #[test]
@@ -121,9 +125,17 @@ fn versus_measures_all_that_is_installed_and_says_what_is_not() {
     assert!(servers.contains("torc"), "{said}");
     assert_eq!((servers.contains("redis"), servers.contains("memcached")), (redis, memcached), "{said}");
     // Each section has figures of torc, but for snapshots while it has none.
-    for section in ["throughput", "latency", "memory", "start", "scaling"] {
+    let base = ["throughput", "latency", "memory", "start", "scaling"];
+    let of_types = ["types", "types-memory", "disturbance", "blocking", "expiry", "pubsub"];
+    for section in base.into_iter().chain(of_types) {
         assert!(figures.iter().any(|f| f.0 == section && f.2 == "torc"), "no {section} of torc:\n{said}");
     }
+    // Each case of theirs is something that both can do.
+    for (section, case, ..) in figures.iter().filter(|f| redis && of_types.contains(&f.0.as_str())) {
+        let has = |server: &str| figures.iter().any(|f| f.0 == *section && f.1 == *case && f.2 == server);
+        assert!(has("redis") && has("torc"), "{section}, {case}:\n{said}");
+    }
+    assert!(!redis || said.contains("| mean of the ratios | torc |"), "{said}");
     if redis {
         assert!(figures.iter().any(|f| f.0 == "snapshot" && f.2 == "redis" && f.3 == "restart_s"), "{said}");
     }

@@ -116,6 +116,7 @@ fn spec(options: &Regress, case: &Case, layout: &Layout, seconds: f64) -> Spec {
         cpus: layout.load_cpus.clone(),
         cluster: false,
         shared: layout.shared,
+        commands: Vec::new(),
     }
 }
 

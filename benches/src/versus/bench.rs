@@ -72,6 +72,13 @@ impl Bench {
         }
     }
 
+    /// The cores of the main layout, the server's first.
+    pub fn main_layout_cpus(&self) -> Vec<usize> {
+        let layout = self.main_layout();
+        let load = layout.load_cpus.iter().filter(|cpu| !layout.server_cpus.contains(cpu));
+        layout.server_cpus.iter().chain(load).copied().collect()
+    }
+
     /// One core, two, four, ... as far as as many are left for the load; then all of them.
     pub fn layouts(&self) -> Vec<Layout> {
         let cpus = &self.host.cpus;

@@ -68,6 +68,7 @@ impl Mix {
             cpus: layout.load_cpus.clone(),
             cluster: false,
             shared: layout.shared,
+            commands: Vec::new(),
         }
     }
 }
@@ -148,7 +149,15 @@ fn fill_all(bench: &mut Bench, section: Section, fleet: &mut Fleet, mixes: &[Mix
 }
 
 /// One run of one server while the others stand still.
-fn measure(bench: &mut Bench, section: Section, case: &str, fleet: &mut Fleet, at: usize, round: usize, spec: &Spec) {
+pub fn measure(
+    bench: &mut Bench,
+    section: Section,
+    case: &str,
+    fleet: &mut Fleet,
+    at: usize,
+    round: usize,
+    spec: &Spec,
+) {
     let cores = fleet.layout.server_cpus.len();
     let member = &mut fleet.members[at];
     bench.say(section, &format!("round {}: {case}: {}", round + 1, member.name));

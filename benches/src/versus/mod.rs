@@ -1,10 +1,12 @@
 //! Room: benches. `torc-bench versus`: the same work given to Torc and to its peers in interleaved rounds, and a page, a table
 //! and a CSV of what came of it.
 //!
-//! `peers` finds servers and knows how each is started at its best, `bench` starts them on stated cores, `measure` and `solo`
-//! are the sections, `results` holds the figures, `table`, `page` and `files` draw and keep them.
+//! `peers` finds servers and knows how each is started at its best, `bench` starts them on stated cores, `measure`, `solo`,
+//! `types`, `disturb` and `events` are the sections, `results` holds the figures, `table`, `page` and `files` draw and keep them.
 
 mod bench;
+mod disturb;
+mod events;
 mod files;
 mod measure;
 mod page;
@@ -12,6 +14,7 @@ mod peers;
 mod results;
 mod solo;
 mod table;
+mod types;
 
 use crate::host::{self, Host};
 use crate::server::quoted;
@@ -19,6 +22,7 @@ pub use peers::Peer;
 
 use bench::Bench;
 use clap::Args;
+use loadgen::plan::Dialect;
 use results::{Results, Section};
 use std::path::PathBuf;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
@@ -32,7 +36,8 @@ pub struct Versus {
     /// Only these, in this order: ratios are to the first that has a figure
     #[arg(long, value_delimiter = ',', value_name = "NAMES")]
     only: Vec<String>,
-    /// throughput, latency, memory, start, snapshot, scaling
+    /// throughput, latency, memory, start, snapshot, scaling; of data types: types, types-memory, disturbance, blocking, expiry,
+    /// pubsub
     #[arg(long, value_delimiter = ',', value_parser = Section::parse, value_name = "NAMES")]
     sections: Vec<Section>,
     /// One short round and few keys: to see that all works, not to be believed
@@ -66,6 +71,12 @@ pub struct Versus {
     memory_keys: u64,
     #[arg(long, default_value_t = 1_000_000)]
     snapshot_keys: u64,
+    /// Small collections and elements of large ones (types-memory, disturbance), and keys with deadlines (expiry)
+    #[arg(long, default_value_t = 1_000_000)]
+    elements: u64,
+    /// Clients that wait (blocking)
+    #[arg(long, default_value_t = 100_000)]
+    clients: usize,
     /// Cores for the server, 0-3,8 [default: the first half]
     #[arg(long, value_parser = cpus, value_name = "CORES")]
     server_cpus: Option<Cpus>,
@@ -88,6 +99,8 @@ pub fn run(mut options: Versus) -> Result<String, String> {
         options.keys = options.keys.min(20_000);
         options.memory_keys = options.memory_keys.min(200_000);
         options.snapshot_keys = options.snapshot_keys.min(100_000);
+        options.elements = options.elements.min(50_000);
+        options.clients = options.clients.min(3_000);
     }
     refuse(&options)?;
     let host = Host::read();
@@ -133,7 +146,12 @@ pub fn run(mut options: Versus) -> Result<String, String> {
 }
 
 fn refuse(options: &Versus) -> Result<(), String> {
-    if options.rounds == 0 || options.connections == 0 || options.keys == 0 || options.snapshot_keys == 0 {
+    if options.rounds == 0
+        || options.connections == 0
+        || options.keys == 0
+        || options.snapshot_keys == 0
+        || options.elements == 0
+    {
         return Err("rounds, connections and keys are at least 1".into());
     }
     if !(options.seconds > 0.0 && options.seconds <= 3600.0) {
@@ -164,6 +182,12 @@ fn measure_all(bench: &mut Bench) -> Result<(), String> {
             Section::Start => solo::start(bench),
             Section::Snapshot => solo::snapshot(bench),
             Section::Scaling => measure::scaling(bench),
+            Section::Types => types::types(bench),
+            Section::TypesMemory => types::memory(bench),
+            Section::Disturbance => disturb::disturbance(bench),
+            Section::Blocking => events::blocking(bench),
+            Section::Expiry => events::expiry(bench),
+            Section::Pubsub => events::pubsub(bench),
         }
     }
     if bench.results.figures.is_empty() {
@@ -179,6 +203,7 @@ fn minutes(bench: &Bench) -> f64 {
     let asked = |section| options.sections.is_empty() || options.sections.contains(&section);
     let speaks = |peer: &Peer| measure::DIALECTS.into_iter().filter(|dialect| peer.speaks(*dialect)).count() as f64;
     let ways: f64 = bench.peers.iter().map(speaks).sum();
+    let resp = bench.peers.iter().filter(|peer| peer.speaks(Dialect::Resp2)).count() as f64;
     let (peers, rounds) = (bench.peers.len() as f64, options.rounds as f64);
     // 1.1: warming up. 300,000 a second: a server being filled.
     let runs = |count: f64| count * ways * rounds * options.seconds * 1.1;
@@ -190,6 +215,13 @@ fn minutes(bench: &Bench) -> f64 {
         Section::Memory => rounds.min(3.0) * peers * (4.0 + fill(options.memory_keys * 9 / 4)),
         Section::Start => rounds * peers * (0.2 + fill(options.memory_keys / 4)),
         Section::Snapshot => rounds.min(3.0) * peers * (3.0 + 4.0 * fill(options.snapshot_keys)),
+        Section::Types => resp * (4.0 + 18.0 * rounds.min(3.0) * options.seconds.min(1.0) * 1.15),
+        Section::TypesMemory => resp * (8.0 + 10.0 * fill(options.elements)),
+        // Two seconds at least are looked at beside each of five commands.
+        Section::Disturbance => rounds.min(3.0) * resp * (15.0 + 5.0 * fill(options.elements)),
+        Section::Blocking => rounds.min(3.0) * resp * (1.0 + options.clients as f64 / 20_000.0),
+        Section::Expiry => resp * (3.0 + options.elements as f64 * 70e-6),
+        Section::Pubsub => resp * rounds * 2.0 * (0.5 + options.seconds.min(3.0)),
     });
     seconds.sum::<f64>() / 60.0
 }

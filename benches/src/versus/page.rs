@@ -143,11 +143,15 @@ fn split(case: &str) -> (&str, &str) {
 fn unit(metric: Metric) -> (Unit, f64) {
     use Metric::*;
     match metric {
-        OpsPerS | OpsPerCpuS | LoadKeysPerS => (Unit::PerSecond, 1.0),
-        P50Us | P90Us | P99Us | P999Us | MaxUs | P99BeforeUs | P999BeforeUs | LateP99Us => (Unit::Seconds, 1e-6),
-        StartMs => (Unit::Seconds, 1e-3),
+        OpsPerS | OpsPerCpuS | LoadKeysPerS | MessagesPerCpuS | MessagesPerS => (Unit::PerSecond, 1.0),
+        P50Us | P90Us | P99Us | P999Us | MaxUs | P99BeforeUs | P999BeforeUs | LateP99Us | LateP999Us => {
+            (Unit::Seconds, 1e-6)
+        }
+        StartMs | CommandMs => (Unit::Seconds, 1e-3),
         SnapshotS | RestartS => (Unit::Seconds, 1.0),
-        BytesPerKey | RssBytes | EmptyBytes | ExtraBytes | FileBytes => (Unit::Bytes, 1.0),
+        BytesPerKey | RssBytes | EmptyBytes | ExtraBytes | FileBytes | BytesEach | CountedEach | BytesPerClient => {
+            (Unit::Bytes, 1.0)
+        }
         ServerCores | LoadShare => (Unit::Count, 1.0),
     }
 }

@@ -38,6 +38,7 @@ struct Start<'a> {
     cpus: &'a [usize],
     folder: &'a Path,
     memory_bytes: u64,
+    clients: usize,
 }
 
 impl Start<'_> {
@@ -98,7 +99,8 @@ fn redis(start: &Start, cores_for_io_threads: usize) -> Vec<String> {
     let mut args = words("--bind 127.0.0.1 --appendonly no --save");
     args.push(String::new());
     args.extend(["--port".into(), start.port.to_string(), "--dir".into(), start.folder()]);
-    args.extend(words("--dbfilename dump.rdb --maxclients 20000"));
+    args.extend(words("--dbfilename dump.rdb --maxclients"));
+    args.push(start.clients.to_string());
     if io_threads > 1 {
         args.extend(["--io-threads".into(), io_threads.to_string()]);
         args.extend(words("--io-threads-do-reads yes"));
@@ -108,7 +110,8 @@ fn redis(start: &Start, cores_for_io_threads: usize) -> Vec<String> {
 
 /// memcached(1): as many threads as cores and no more; memory and connections up from their small defaults; UDP off.
 fn memcached(start: &Start) -> Vec<String> {
-    let mut args = words("-l 127.0.0.1 -U 0 -c 20000");
+    let mut args = words("-l 127.0.0.1 -U 0");
+    args.extend(["-c".into(), start.clients.to_string()]);
     args.extend(["-p".into(), start.port.to_string(), "-t".into(), start.threads().to_string()]);
     args.extend(["-m".into(), (start.memory_bytes / (2 << 20)).to_string()]);
     // SAFETY: geteuid takes nothing and cannot fail.
@@ -122,7 +125,8 @@ fn memcached(start: &Start) -> Vec<String> {
 /// Its documentation, "Server flags": a thread a core is the default by the machine's cores, not by those it may use; the
 /// file name without a time stamp makes a snapshot findable.
 fn dragonfly(start: &Start) -> Vec<String> {
-    let mut args = words("--bind=127.0.0.1 --logtostderr --version_check=false --maxclients=20000 --dbfilename=dump");
+    let mut args = words("--bind=127.0.0.1 --logtostderr --version_check=false --dbfilename=dump");
+    args.push(format!("--maxclients={}", start.clients));
     args.push(format!("--port={}", start.port));
     args.push(format!("--memcached_port={}", start.second_port));
     args.push(format!("--proactor_threads={}", start.threads()));
@@ -133,14 +137,16 @@ fn dragonfly(start: &Start) -> Vec<String> {
 
 /// Its README, "Running": a thread a core; one port for all protocols.
 fn pogocache(start: &Start) -> Vec<String> {
-    let mut args = words("-h 127.0.0.1 --maxconns 20000");
+    let mut args = words("-h 127.0.0.1");
+    args.extend(["--maxconns".into(), start.clients.to_string()]);
     args.extend(["-p".into(), start.port.to_string(), "--threads".into(), start.threads().to_string()]);
     args
 }
 
 fn torc(start: &Start) -> Vec<String> {
     let cpus: Vec<String> = start.cpus.iter().map(usize::to_string).collect();
-    let mut args = words("--bind 127.0.0.1 --loglevel warning --maxclients 20000");
+    let mut args = words("--bind 127.0.0.1 --loglevel warning");
+    args.extend(["--maxclients".into(), start.clients.to_string()]);
     args.extend(["--port".into(), start.port.to_string(), "--memcached-port".into(), start.second_port.to_string()]);
     args.extend(["--shards".into(), start.threads().to_string(), "--cpus".into(), cpus.join(",")]);
     args.extend(["--dir".into(), start.folder()]);
@@ -163,7 +169,12 @@ pub struct Peer {
     extra: Vec<String>,
     /// Every shard listens on a port of its own too.
     shard_ports: bool,
+    /// At one time, at most.
+    clients: usize,
 }
+
+/// More than any section but that of waiting clients needs.
+const CLIENTS: usize = 20_000;
 
 impl Peer {
     /// A server of this project that lies at `program`.
@@ -175,6 +186,7 @@ impl Peer {
             version: String::new(),
             extra: Vec::new(),
             shard_ports: false,
+            clients: CLIENTS,
         }
     }
 
@@ -182,6 +194,11 @@ impl Peer {
     pub fn with_shard_ports(&self) -> Option<Peer> {
         let name = format!("{} (shard ports)", self.name);
         (self.kind == Kind::Torc).then(|| Peer { name, shard_ports: true, ..self.clone() })
+    }
+
+    /// The same for more clients than others need.
+    pub fn for_clients(&self, clients: usize) -> Peer {
+        Peer { clients: clients.max(CLIENTS), ..self.clone() }
     }
 
     pub fn has_shard_ports(&self) -> bool {
@@ -201,7 +218,8 @@ impl Peer {
     pub fn launch(&self, cpus: &[usize], folder: PathBuf, memory_bytes: u64) -> Result<Launch, String> {
         let (port, second_port) = (free_port()?, free_port()?);
         let row = row(self.kind);
-        let mut args = (row.args)(&Start { port, second_port, cpus, folder: &folder, memory_bytes });
+        let mut args =
+            (row.args)(&Start { port, second_port, cpus, folder: &folder, memory_bytes, clients: self.clients });
         if self.shard_ports {
             args.extend(["--shard-port-base".into(), free_ports(cpus.len())?.to_string()]);
         }
@@ -268,6 +286,7 @@ pub fn find(file: Option<&Path>, only: &[String]) -> Result<Found, String> {
                     version,
                     extra: peer.args.clone(),
                     shard_ports: false,
+                    clients: CLIENTS,
                 }),
                 Err(why) => found.absent.push((peer.name.clone(), why)),
             }
@@ -286,6 +305,7 @@ pub fn find(file: Option<&Path>, only: &[String]) -> Result<Found, String> {
                 version,
                 extra: Vec::new(),
                 shard_ports: false,
+                clients: CLIENTS,
             }),
             Err(why) => found.absent.push((row.name.into(), why)),
         }
@@ -358,6 +378,7 @@ mod tests {
             version: String::new(),
             extra: vec!["--end".into()],
             shard_ports: false,
+            clients: CLIENTS,
         };
         let args = |kind, cpus: &[usize]| {
             let launch = peer(kind).launch(cpus, "/tmp/none".into(), 8 << 30).unwrap();

@@ -11,11 +11,29 @@ pub enum Section {
     Start,
     Snapshot,
     Scaling,
+    Types,
+    TypesMemory,
+    Disturbance,
+    Blocking,
+    Expiry,
+    Pubsub,
 }
 
 impl Section {
-    pub const ALL: [Section; 6] =
-        [Section::Throughput, Section::Latency, Section::Memory, Section::Start, Section::Snapshot, Section::Scaling];
+    pub const ALL: [Section; 12] = [
+        Section::Throughput,
+        Section::Latency,
+        Section::Memory,
+        Section::Start,
+        Section::Snapshot,
+        Section::Scaling,
+        Section::Types,
+        Section::TypesMemory,
+        Section::Disturbance,
+        Section::Blocking,
+        Section::Expiry,
+        Section::Pubsub,
+    ];
 
     /// In the CSV and on the command line.
     pub fn name(self) -> &'static str {
@@ -26,6 +44,12 @@ impl Section {
             Section::Start => "start",
             Section::Snapshot => "snapshot",
             Section::Scaling => "scaling",
+            Section::Types => "types",
+            Section::TypesMemory => "types-memory",
+            Section::Disturbance => "disturbance",
+            Section::Blocking => "blocking",
+            Section::Expiry => "expiry",
+            Section::Pubsub => "pubsub",
         }
     }
 
@@ -42,6 +66,12 @@ impl Section {
             Section::Start => "Starting and loading",
             Section::Snapshot => "Snapshots",
             Section::Scaling => "Scaling with cores",
+            Section::Types => "Commands on collections",
+            Section::TypesMemory => "Memory of collections",
+            Section::Disturbance => "Latency beside one command on very many elements",
+            Section::Blocking => "Clients that wait for an element",
+            Section::Expiry => "How late keys are said to have expired",
+            Section::Pubsub => "Messages to subscribers",
         }
     }
 
@@ -72,6 +102,32 @@ impl Section {
                 "Closed loop as above, on more cores, with as many threads as each server's documentation recommends for them (see the \
                  commands)."
             }
+            Section::Types => {
+                "Closed loop on one core, 16 in a pipeline. Several commands of one row are asked in equal parts. The mean of the \
+                 ratios is the geometric one."
+            }
+            Section::TypesMemory => {
+                "Growth of the resident memory of a fresh server, divided by the keys or, for one large key, by its elements; \
+                 data included. Members, fields and values have ten bytes, keys 16. Counted: by the server itself. The mean \
+                 of the ratios is the arithmetic one."
+            }
+            Section::Disturbance => {
+                "GETs of another key on one core, 10,000 a second in an open loop, latency from when each was due; those count \
+                 that were due from the start of the command to a second after its answer, two seconds at least. Late: the \
+                 load's own part, p99.9."
+            }
+            Section::Blocking => {
+                "Each client waits in BLPOP for one of the keys; then one element is pushed to one key after another. From the \
+                 push to the element at the client that has waited longest."
+            }
+            Section::Expiry => {
+                "One client listens for `expired` events on a server of one core; from the deadline of a key, which its name \
+                 tells, until its event is read."
+            }
+            Section::Pubsub => {
+                "One client publishes to one channel; all subscribers have read before the next is published. Messages are those \
+                 that subscribers got."
+            }
         }
     }
 
@@ -88,6 +144,12 @@ impl Section {
             Section::Snapshot => {
                 &[SnapshotS, P99BeforeUs, P99Us, P999BeforeUs, P999Us, MaxUs, ExtraBytes, FileBytes, RestartS]
             }
+            Section::Types => &[OpsPerCpuS, OpsPerS, ServerCores, LoadShare, P99Us],
+            Section::TypesMemory => &[BytesEach, CountedEach, RssBytes],
+            Section::Disturbance => &[CommandMs, P50Us, P999Us, MaxUs, LateP999Us],
+            Section::Blocking => &[P50Us, P99Us, MaxUs, BytesPerClient],
+            Section::Expiry => &[P50Us, P99Us, P999Us, MaxUs, ServerCores],
+            Section::Pubsub => &[MessagesPerCpuS, MessagesPerS, ServerCores],
         }
     }
 
@@ -100,8 +162,29 @@ impl Section {
             Section::Memory => &[BytesPerKey],
             Section::Start => &[StartMs, LoadKeysPerS],
             Section::Snapshot => &[SnapshotS, P999Us, RestartS],
+            Section::Types => &[OpsPerCpuS],
+            Section::TypesMemory => &[BytesEach],
+            Section::Disturbance => &[P999Us, MaxUs],
+            Section::Blocking => &[P50Us, MaxUs],
+            Section::Expiry => &[P999Us],
+            Section::Pubsub => &[MessagesPerCpuS],
         }
     }
+
+    /// How the ratios of all its cases become one, where that says something.
+    pub fn mean(self) -> Option<Mean> {
+        match self {
+            Section::Types => Some(Mean::Geometric),
+            Section::TypesMemory => Some(Mean::Arithmetic),
+            _ => None,
+        }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Mean {
+    Arithmetic,
+    Geometric,
 }
 
 /// What a figure counts, with its unit.
@@ -131,6 +214,14 @@ pub enum Metric {
     ExtraBytes,
     FileBytes,
     RestartS,
+    BytesEach,
+    /// The same by the server's own count.
+    CountedEach,
+    CommandMs,
+    LateP999Us,
+    BytesPerClient,
+    MessagesPerCpuS,
+    MessagesPerS,
 }
 
 impl Metric {
@@ -159,6 +250,13 @@ impl Metric {
             ExtraBytes => "snapshot_extra_bytes",
             FileBytes => "snapshot_file_bytes",
             RestartS => "restart_s",
+            BytesEach => "bytes_each",
+            CountedEach => "used_memory_each",
+            CommandMs => "command_ms",
+            LateP999Us => "late_p99.9_us",
+            BytesPerClient => "bytes_per_client",
+            MessagesPerCpuS => "messages_per_cpu_s",
+            MessagesPerS => "messages_per_s",
         }
     }
 
@@ -187,21 +285,29 @@ impl Metric {
             ExtraBytes => "extra memory",
             FileBytes => "file",
             RestartS => "loading s",
+            BytesEach => "bytes each",
+            CountedEach => "counted",
+            CommandMs => "command ms",
+            LateP999Us => "load late, p99.9 µs",
+            BytesPerClient => "bytes a client",
+            MessagesPerCpuS => "messages/cpu-s",
+            MessagesPerS => "messages/s",
         }
     }
 
     pub fn more_is_better(self) -> bool {
-        matches!(self, Metric::OpsPerS | Metric::OpsPerCpuS | Metric::LoadKeysPerS)
+        use Metric::*;
+        matches!(self, OpsPerS | OpsPerCpuS | LoadKeysPerS | MessagesPerCpuS | MessagesPerS)
     }
 
     pub fn show(self, value: f64) -> String {
         use Metric::*;
         match self {
-            OpsPerS | OpsPerCpuS | LoadKeysPerS => short(value),
+            OpsPerS | OpsPerCpuS | LoadKeysPerS | MessagesPerCpuS | MessagesPerS => short(value),
             ServerCores | LoadShare => format!("{value:.2}"),
-            BytesPerKey => format!("{value:.1}"),
+            BytesPerKey | BytesEach | CountedEach => format!("{value:.1}"),
             RssBytes | EmptyBytes | ExtraBytes | FileBytes => format!("{:.1} MiB", value / (1 << 20) as f64),
-            StartMs => format!("{value:.1}"),
+            StartMs | CommandMs => format!("{value:.1}"),
             SnapshotS | RestartS => format!("{value:.2}"),
             _ => grouped(value),
         }
@@ -361,6 +467,21 @@ impl Results {
             .filter_map(|(round, value)| base.iter().find(|(r, _)| r == round).map(|(_, b)| value / b))
             .collect();
         Ratio::of_rounds(&ratios)
+    }
+
+    /// The ratios of all cases of a section as one, and of how many cases that is. None for the first peer, and where the
+    /// section has none.
+    pub fn mean_ratio(&self, section: Section, peer: &str, metric: Metric) -> Option<(f64, usize)> {
+        let mean = section.mean()?;
+        let cases = self.cases(section);
+        let ratios: Vec<f64> =
+            cases.iter().filter_map(|case| Some(self.ratio(section, case, peer, metric)?.ratio)).collect();
+        let value = match mean {
+            Mean::Geometric => stats::geometric_mean(&ratios)?,
+            Mean::Arithmetic if ratios.is_empty() => return None,
+            Mean::Arithmetic => ratios.iter().sum::<f64>() / ratios.len() as f64,
+        };
+        Some((value, ratios.len()))
     }
 }
 

@@ -33,11 +33,12 @@ fn spec(bench: &Bench, dialect: Dialect, layout: &Layout, keys: u64, value_bytes
         cpus: layout.load_cpus.clone(),
         cluster: false,
         shared: layout.shared,
+        commands: Vec::new(),
     }
 }
 
 /// The peers in the order of one round.
-fn turn(bench: &Bench, round: usize) -> Vec<Peer> {
+pub fn turn(bench: &Bench, round: usize) -> Vec<Peer> {
     let mut peers = bench.peers.clone();
     let first = round % peers.len().max(1);
     peers.rotate_left(first);
@@ -78,7 +79,7 @@ fn memory_of(bench: &mut Bench, peer: &Peer, layout: &Layout, most: u64, round: 
 
 /// Resident memory once it has stopped moving: servers grow tables and give back buffers beside their work. Five seconds at
 /// most.
-fn settled_rss(pid: u32) -> Result<u64, String> {
+pub fn settled_rss(pid: u32) -> Result<u64, String> {
     let mut last = 0;
     for _ in 0..50 {
         sleep(Duration::from_millis(100));

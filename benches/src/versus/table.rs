@@ -37,7 +37,27 @@ pub fn of_section(results: &Results, section: Section) -> Table {
             rows.push(row);
         }
     }
+    rows.extend(means(results, section, &columns));
     Table { head, rows }
+}
+
+/// The ratios of all cases as one: a row for each peer that has some.
+fn means(results: &Results, section: Section, columns: &[Metric]) -> Vec<Vec<String>> {
+    let of = |peer: &str, metric: &Metric| results.mean_ratio(section, peer, *metric);
+    let has = |peer: &&str| section.compared().iter().any(|metric| of(peer, metric).is_some());
+    let peers = results.peers.iter().map(|(name, _)| name.as_str()).filter(has);
+    let row = |(at, peer): (usize, &str)| {
+        let mut row = vec![if at == 0 { "mean of the ratios".into() } else { String::new() }, peer.to_string()];
+        for metric in columns {
+            row.push(String::new());
+            if section.compared().contains(metric) {
+                let mean = of(peer, metric).map(|(mean, cases)| format!("**{mean:.2}** of {cases}"));
+                row.push(mean.unwrap_or_default());
+            }
+        }
+        row
+    };
+    peers.enumerate().map(row).collect()
 }
 
 fn figure(metric: Metric, summary: &Summary) -> String {
@@ -149,5 +169,18 @@ mod tests {
             assert!(text.lines().any(|l| l == line), "'{line}' is missing in\n{text}");
         }
         assert!(!text.contains("## Latency"), "a section without figures is left out");
+        assert!(!text.contains("mean of the ratios"), "{text}");
+        for (case, bytes) in [("x", 30.0), ("y", 50.0)] {
+            results.add(Section::TypesMemory, case, "a", 0, &[(Metric::BytesEach, 100.0)]);
+            results.add(Section::TypesMemory, case, "b", 0, &[(Metric::BytesEach, bytes)]);
+        }
+        for (case, ops) in [("x", 4.0), ("y", 1.0)] {
+            results.add(Section::Types, case, "a", 0, &[(Metric::OpsPerCpuS, 1.0)]);
+            results.add(Section::Types, case, "b", 0, &[(Metric::OpsPerCpuS, ops)]);
+        }
+        let text = markdown(&results);
+        for line in ["| mean of the ratios | b |  | **0.40** of 2 |", "| mean of the ratios | b |  | **2.00** of 2 |"] {
+            assert!(text.lines().any(|l| l == line), "'{line}' is missing in\n{text}");
+        }
     }
 }
