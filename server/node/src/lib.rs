@@ -18,5 +18,6 @@ pub mod process;
 pub mod session;
 pub mod shard;
 pub mod start;
+pub mod tools;
 pub mod turn;
 pub mod version;

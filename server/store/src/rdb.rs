@@ -15,12 +15,14 @@ pub(crate) mod parts;
 mod pieces;
 mod place;
 mod read;
+mod recode;
 mod stream;
 pub(crate) mod write;
 
 pub use crc::{crc64, crc64_joined};
 pub use lzf::Lzf;
 pub use place::Placed;
+pub use recode::{RECODE_VERSION_MIN, Recoded, recode};
 
 pub(crate) use parts::Progress;
 pub(crate) use write::{Tools, Writer};

@@ -73,3 +73,8 @@ pub struct Head<'a> {
     /// memcached's cas.
     pub version: Option<u64>,
 }
+
+/// How many bytes the string at the start of `bytes` takes; None: they are none, or too few.
+pub(super) fn text_bytes(bytes: &[u8]) -> Option<u64> {
+    shape::text_bytes(bytes).ok().flatten()
+}

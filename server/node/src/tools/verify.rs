@@ -1,0 +1,146 @@
+//! Room: tools. `torc verify`: whether files can be loaded, found without a server. Touches: source, manifest.
+//!
+//! Each value is put into a store as a start would put it, and taken out again, so that no more than one lies in memory.
+
+use super::source::{Source, each};
+use base::DbId;
+use std::path::{Path, PathBuf};
+use store::rdb::Placed;
+use store::rdb::file::read::{Item, is_empty};
+use store::{Kind, Store, StoreOptions};
+
+#[derive(clap::Args)]
+pub struct Options {
+    /// A folder with a manifest, a folder of .rdb files, a manifest or an RDB file
+    #[arg(default_value = ".")]
+    source: PathBuf,
+    /// Pass over values of modules, which are a mistake otherwise
+    #[arg(long)]
+    skip_modules: bool,
+    /// Say nothing but what is wrong
+    #[arg(short, long)]
+    quiet: bool,
+}
+
+/// Of all files together.
+#[derive(Default)]
+struct Counts {
+    of_kind: [u64; Kind::Stream as usize + 1],
+    with_deadline: u64,
+    /// Collections of nothing, which old versions have written, and which a start passes over.
+    empty: u64,
+    modules: u64,
+    functions: u64,
+}
+
+const KINDS: [(Kind, &str); 6] = [
+    (Kind::String, "strings"),
+    (Kind::List, "lists"),
+    (Kind::Set, "sets"),
+    (Kind::Hash, "hashes"),
+    (Kind::Zset, "sorted sets"),
+    (Kind::Stream, "streams"),
+];
+
+pub fn run(options: &Options) -> Result<(), String> {
+    let source = Source::open(&options.source)?;
+    let (mut counts, mut bad) = (Counts::default(), 0);
+    if let Some(manifest) = source.manifest.as_ref().filter(|_| !options.quiet) {
+        println!(
+            "snapshot {} of Torc {}: {} files, {} keys, {} bytes, taken at {} (Unix ms)",
+            manifest.serial,
+            manifest.version,
+            manifest.files.len(),
+            manifest.keys(),
+            manifest.bytes(),
+            manifest.time_ms
+        );
+    }
+    for (i, path) in source.files.iter().enumerate() {
+        // All files are looked at: who repairs wants to know of each.
+        match check(path, &source, i, options, &mut counts) {
+            Ok(line) if !options.quiet => println!("{line}"),
+            Ok(_) => {}
+            Err(wrong) => {
+                eprintln!("{wrong}");
+                bad += 1;
+            }
+        }
+    }
+    if !options.quiet {
+        print!("{}", drawn(&counts));
+    }
+    match bad {
+        0 => Ok(()),
+        _ => Err(format!("{bad} of {} files cannot be loaded", source.files.len())),
+    }
+}
+
+fn check(path: &Path, source: &Source, i: usize, options: &Options, counts: &mut Counts) -> Result<String, String> {
+    let mut store = Store::new(StoreOptions { databases: 1, seed: 0 });
+    let (mut keys, mut empty) = (0u64, 0);
+    let whole = each(path, options.skip_modules, |item| {
+        match item {
+            Item::Entry(entry) => {
+                // At the time 0 nothing is due.
+                let mut cell = store.cell(DbId::ZERO, entry.key, 0);
+                if cell.put_rdb(entry.value, Placed::ByThresholds).is_err() {
+                    if !is_empty(entry.value) {
+                        let key = entry.key[..entry.key.len().min(64)].escape_ascii();
+                        return Err(format!("the value of key '{key}' is damaged at byte {}", entry.at));
+                    }
+                    empty += 1;
+                    return Ok(());
+                }
+                keys += 1;
+                counts.with_deadline += u64::from(entry.deadline.is_some());
+                if let Some(kind) = cell.kind() {
+                    counts.of_kind[kind as usize] += 1;
+                }
+                cell.remove();
+                while store.bury(1 << 16) {}
+            }
+            Item::Function(_) => counts.functions += 1,
+            Item::Skipped { key, .. } => counts.modules += u64::from(key.is_some()),
+            _ => {}
+        }
+        Ok(())
+    })?;
+    counts.empty += empty;
+    let name = path.display();
+    if let Some(told) = source.told(i) {
+        for (what, told, found) in [("bytes", told.bytes, whole.bytes), ("keys", told.keys, keys + empty)] {
+            if told != found {
+                return Err(format!("{name}: it has {found} {what}, the manifest tells of {told}"));
+            }
+        }
+        if whole.trails {
+            return Err(format!("{name}: something follows its end at byte {}", whole.bytes));
+        }
+        if told.crc64 != whole.crc64 {
+            return Err(format!(
+                "{name}: its checksum is {:016x}, in the manifest it is {:016x}",
+                whole.crc64, told.crc64
+            ));
+        }
+    }
+    if whole.trails {
+        eprintln!("warning: {name}: something follows its end at byte {}, which is not looked at", whole.bytes);
+    }
+    Ok(format!("{name}: good, RDB version {}, {keys} keys, {} bytes", whole.version, whole.bytes))
+}
+
+fn drawn(counts: &Counts) -> String {
+    let keys: u64 = counts.of_kind.iter().sum();
+    let mut text = format!("{keys} keys, {} with a deadline\n", counts.with_deadline);
+    let kinds = KINDS.iter().map(|&(kind, name)| (counts.of_kind[kind as usize], name));
+    let others = [
+        (counts.functions, "libraries of functions"),
+        (counts.empty, "empty collections, which are not loaded"),
+        (counts.modules, "values of modules, which were passed over"),
+    ];
+    for (count, name) in kinds.chain(others).filter(|(count, _)| *count > 0) {
+        text.push_str(&format!("{count:>12} {name}\n"));
+    }
+    text
+}
