@@ -98,6 +98,8 @@ pub struct Event {
 pub struct Events {
     /// Classes that somebody listens to.
     pub wanted: u32,
+    /// Somebody waits who is to learn if its key goes: then everything is told.
+    pub minded: bool,
     pub happened: Vec<Event>,
     /// Somebody waits for some key of this shard.
     pub awaited: bool,
@@ -108,7 +110,7 @@ impl Events {
     /// Something happened to `key`, if somebody listens to such things.
     #[inline]
     pub fn add(&mut self, db: DbId, class: u32, event: &'static str, key: &[u8]) {
-        if self.wanted & class != 0 {
+        if self.wanted & class != 0 || self.minded {
             self.happened.push(Event { db, class, event, key: key.into() });
         }
     }

@@ -1,7 +1,8 @@
 //! One row of the table. ACL, routing, COMMAND, COMMAND DOCS, metrics and the slow log read rows and know no names.
 
 use crate::context::{Class, Ctx};
-use base::{Args, DbId, Fault, Reply};
+use crate::together::Found;
+use base::{Args, ArgsBuf, DbId, Fault, Reply};
 use std::any::Any;
 use std::sync::Arc;
 use store::{Kind, Portable};
@@ -18,6 +19,8 @@ pub struct Row {
     pub acl: u32,
     pub keys: Keys,
     pub run: Run,
+    /// Whether the ask may read keys that none of its words names (SORT's BY and GET): then it locks every shard as a whole.
+    pub roams: Option<fn(Args<'_>) -> bool>,
     pub docs: Docs,
     /// Not empty: a container, whose word 1 chooses.
     pub subs: &'static [Row],
@@ -32,6 +35,7 @@ impl Row {
         acl: 0,
         keys: Keys::None,
         run: Run::Container,
+        roams: None,
         docs: Docs::NONE,
         subs: &[],
     };
@@ -289,12 +293,27 @@ impl Together {
 pub trait Job: Send {
     /// Works off about `units` small units, a nanosecond or so each. True when done.
     fn step(&mut self, units: usize) -> bool;
-    /// Of a job that `decide` left: whether it will write. Then the keys stay locked until it is done.
-    fn writes(&self) -> bool {
+    /// Of a job that `decide` left: whether it will read or write more. Then the keys stay locked until it is done.
+    fn holds(&self) -> bool {
         false
     }
-    /// Speaks the whole reply, and adds what is to be written if `writes` says so. To be called once, when `step` has said true.
-    fn finish(&mut self, writes: &mut Vec<KeyWrite>, reply: &mut dyn Reply);
+    /// What it must know before it goes on; asked for when `step` has said false. Only of a row that `roams`, and only if `holds`.
+    fn wants(&mut self) -> Option<Wanted> {
+        None
+    }
+    /// What `wants` asked for, in its order.
+    fn heard(&mut self, _found: Vec<Found>) {}
+    /// Speaks the reply, and adds what is to be written if `holds` says so. Called when `step` has said true, and again until it
+    /// says true itself: a long reply is spoken about 100 µs at a time.
+    fn finish(&mut self, writes: &mut Vec<KeyWrite>, reply: &mut dyn Reply) -> bool;
+}
+
+/// A round of readings of keys that the ask's words do not name, wherever they lie.
+#[derive(Default)]
+pub struct Wanted {
+    pub keys: ArgsBuf,
+    /// One a key.
+    pub reads: Vec<(DbId, Read)>,
 }
 
 /// The rest of a command on keys of one shard that takes longer than a slice. A handler that has done its first slice leaves
@@ -413,7 +432,7 @@ pub struct Decide<'a> {
     /// Left by `decide` instead of a reply.
     pub job: Option<Box<dyn Job>>,
     /// Set by a `Blocking`'s `decide` instead of a reply: there is nothing yet, the client waits.
-    pub wait: bool,
+    pub wait: Option<Resolved>,
 }
 
 impl Decide<'_> {
@@ -423,6 +442,10 @@ impl Decide<'_> {
         *parcel.downcast().expect("a family reads what it has packed")
     }
 }
+
+/// Words of an ask that mean something of the moment when it was made (XREAD's `$`), each with what that is: so the ask reads
+/// from then on.
+pub type Resolved = Vec<(usize, Vec<u8>)>;
 
 /// A command whose client may wait until there is something at one of its keys (BLPOP, XREAD).
 pub struct Blocking {
@@ -439,6 +462,8 @@ pub struct Blocking {
     pub timed_out: fn(&mut dyn Reply),
     /// Which of the ask's keys it waits for: those that it only writes (BLMOVE's destination) are not.
     pub waits_for: fn(n: usize) -> bool,
+    /// Whether `serve` is also called when what was at the key is gone, or of another kind (XREADGROUP: there is no group then).
+    pub minds_loss: bool,
 }
 
 pub type Serve = fn(&mut Ctx<'_>, Args<'_>, n: usize, key: &[u8], &mut dyn Reply) -> bool;

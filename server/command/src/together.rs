@@ -5,7 +5,7 @@
 use crate::context::{Class, Ctx};
 use crate::keep::missed;
 use crate::row::{
-    Decide, Fetched, Job, KeyWrite, Parcel, Read, ReadOn, Reading, Together, Walk, Write, WriteOn, Writing,
+    Decide, Fetched, Job, KeyWrite, Parcel, Read, ReadOn, Reading, Resolved, Together, Walk, Write, WriteOn, Writing,
 };
 use base::{Args, DbId, Reply};
 use store::Portable;
@@ -114,14 +114,14 @@ pub fn apply(ctx: &mut Ctx<'_>, key: &[u8], write: Write) -> Writing {
 }
 
 /// Both steps of `together` at once, on keys that all lie on this shard and that nobody else holds. `keys`: the words that
-/// are keys. What takes longer than a slice is left in `ctx.walk`. True when the client has to wait: then nothing was spoken.
+/// are keys. What takes longer than a slice is left in `ctx.walk`. Some when the client has to wait: then nothing was spoken.
 pub fn run_here(
     ctx: &mut Ctx<'_>,
     args: Args<'_>,
     keys: &[usize],
     together: &'static Together,
     reply: &mut dyn Reply,
-) -> bool {
+) -> Option<Resolved> {
     let mut whole = Whole {
         together,
         keys: keys.to_vec(),
@@ -129,13 +129,15 @@ pub fn run_here(
         reading: None,
         decided: false,
         job: None,
+        worked: false,
+        left: Vec::new(),
         writes: Vec::new().into_iter(),
         writing: None,
-        wait: false,
+        wait: None,
     };
     if !whole.go_on(ctx, args, reply) {
         ctx.walk = Some(Box::new(whole));
-        return false;
+        return None;
     }
     whole.wait
 }
@@ -168,9 +170,13 @@ struct Whole {
     reading: Option<ReadOn>,
     decided: bool,
     job: Option<Box<dyn Job>>,
+    /// Of the job: it speaks.
+    worked: bool,
+    /// What it has left to be written.
+    left: Vec<KeyWrite>,
     writes: std::vec::IntoIter<KeyWrite>,
     writing: Option<(usize, DbId, WriteOn)>,
-    wait: bool,
+    wait: Option<Resolved>,
 }
 
 /// Units of a job's work in one slice: about 100 µs.
@@ -205,23 +211,26 @@ impl Whole {
                 parcels: Vec::new(),
                 writes: Vec::new(),
                 job: None,
-                wait: false,
+                wait: None,
             };
             decide_on(self.together, &mut decide, args, &mut self.found, reply);
             (self.job, self.wait) = (decide.job, decide.wait);
-            self.writes = decide.writes.into_iter();
+            self.left = decide.writes;
             if self.job.is_some() {
                 return false;
             }
+            self.writes = std::mem::take(&mut self.left).into_iter();
         }
         if let Some(job) = &mut self.job {
-            if !job.step(JOB_UNITS) {
+            if !self.worked {
+                self.worked = job.step(JOB_UNITS);
+                debug_assert!(self.worked || job.wants().is_none(), "all that is wanted lies here, where it was read");
+            }
+            if !self.worked || !job.finish(&mut self.left, reply) {
                 return false;
             }
-            let mut writes: Vec<KeyWrite> = std::mem::take(&mut self.writes).collect();
-            job.finish(&mut writes, reply);
-            self.writes = writes.into_iter();
             self.job = None;
+            self.writes = std::mem::take(&mut self.left).into_iter();
         }
         loop {
             if let Some((n, db, mut write_on)) = self.writing.take() {

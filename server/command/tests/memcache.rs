@@ -101,7 +101,7 @@ impl Handlers {
                     parcels: Vec::new(),
                     writes: Vec::new(),
                     job: None,
-                    wait: false,
+                    wait: None,
                 };
                 decide_on(together, &mut decide, args, &mut found, reply);
                 let writes = decide.writes;

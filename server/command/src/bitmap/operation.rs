@@ -115,11 +115,11 @@ impl Job for BitopJob {
         to == self.len
     }
 
-    fn writes(&self) -> bool {
+    fn holds(&self) -> bool {
         true
     }
 
-    fn finish(&mut self, writes: &mut Vec<KeyWrite>, reply: &mut dyn Reply) {
+    fn finish(&mut self, writes: &mut Vec<KeyWrite>, reply: &mut dyn Reply) -> bool {
         reply.int(self.len as i64);
         let value = Bytes::from(std::mem::take(&mut self.result));
         let write = move |ctx: &mut Ctx<'_>, key: &[u8]| {
@@ -127,6 +127,7 @@ impl Job for BitopJob {
             Writing::Done
         };
         writes.push((0, self.db, Write::Custom(Box::new(write))));
+        true
     }
 }
 

@@ -1,7 +1,7 @@
 //! Room: command. Rows of the generic family.
 //! Source of arity, flags, categories, key positions and arguments: COMMAND INFO and COMMAND DOCS of Redis 7.2.
 
-use super::sort::{sort_keys, sort_ro_keys};
+use super::sort::{sort_keys, sort_ro_keys, sort_ro_roams, sort_roams};
 use super::*;
 use crate::row::{Category, Docs, Flag, KeyFlag, KeySpec, Keys, Row, Run, Verb};
 
@@ -394,6 +394,7 @@ pub static GENERIC: [Row; 27] = [
             sort_keys,
         ),
         run: Run::Together(&SORT),
+        roams: Some(sort_roams),
         docs: Docs {
             summary: "Sorts the elements of a list, a set or a sorted set; may store them.",
             since: "1.0.0",
@@ -427,6 +428,7 @@ pub static GENERIC: [Row; 27] = [
             sort_ro_keys,
         ),
         run: Run::Together(&SORT_RO),
+        roams: Some(sort_ro_roams),
         docs: Docs {
             summary: "Sorts the elements of a list, a set or a sorted set.",
             since: "7.0.0",

@@ -1,28 +1,32 @@
-//! Room: command. SORT and SORT_RO. The shard that has the key does all the work, in slices, while the key stays locked:
-//! it loads the elements, finds what they are weighed by, sorts, and gathers what GET asks for. What is left for the
-//! decision is to speak or to store.
-//!
-//! Keys that BY and GET name are looked up on that shard: which ones they are is known only when the elements are, after the
-//! locks were taken. One that is not there and has another slot may lie elsewhere, and is refused rather than taken for missing.
+//! Room: command. SORT and SORT_RO. Where all that BY and GET name lies on the key's shard, that shard does all the work, in
+//! slices, while the key stays locked. Otherwise it loads the elements, and the shard that was asked does the rest: which keys
+//! are named is known only then, so all shards are locked as a whole, and are asked for those keys in rounds.
 //! Touches: base, store.
 //! Source of every order of checks and every edge: sort.c of Redis 7.2.
 
+mod machine;
+mod pattern;
+
 use crate::context::{Class, Ctx};
-use crate::keep::{appeared, missed, or_fault, same_db};
-use crate::row::{Decide, Fetched, Read, ReadOn, Reading, Together, Write, Writing};
-use base::number::{parse_f64, parse_i64};
+use crate::keep::{appeared, or_fault, same_db};
+use crate::row::{
+    Decide, Fetched, Job, KeyWrite, Parcel, Read, ReadOn, Reading, Together, Wanted, Write, WriteOn, Writing,
+};
+use crate::together::Found;
+use base::number::parse_i64;
 use base::slot::slot_of;
-use base::{Args, Fault, Reply, SlotId};
-use std::cmp::Ordering;
+use base::{Args, DbId, Fault, Reply};
+use machine::{Sorted, Sorting, Source, Step};
+use pattern::{Named, Pattern};
 use std::sync::Arc;
+use store::Kind;
+use store::list::End;
 use store::rdb::{Placed, list_body};
-use store::zset::ZsetRef;
-use store::{Entry, Kind};
 
 /// Elements handled in one slice.
 const SLICE: usize = 500;
-/// Sorted at once; longer rows are merged of such.
-const RUN: usize = 256;
+/// Lengths added up in one.
+const SUMMED_A_SLICE: usize = 20_000;
 
 /// What SORT is told behind its key.
 #[derive(Default)]
@@ -71,6 +75,12 @@ impl Options {
         Ok(o)
     }
 
+    /// Whether BY or GET may name keys of other slots than `key`'s.
+    fn roam(&self, key: &[u8]) -> bool {
+        let slot = slot_of(key);
+        self.by.iter().chain(&self.get).any(|pattern| !Pattern::new(pattern).stays_in(slot))
+    }
+
     /// Where the places of an ask's keys are: the last STORE counts.
     fn keys(args: Args<'_>, readonly: bool, keys: &mut Vec<usize>) {
         keys.push(1);
@@ -103,6 +113,20 @@ pub(super) fn sort_ro_keys(args: Args<'_>, keys: &mut Vec<usize>) -> Result<(), 
     Ok(())
 }
 
+/// Whether BY or GET may name keys that the ask does not: of other slots than its first key.
+pub(super) fn sort_roams(args: Args<'_>) -> bool {
+    roams(args, false)
+}
+
+/// The same of SORT_RO.
+pub(super) fn sort_ro_roams(args: Args<'_>) -> bool {
+    roams(args, true)
+}
+
+fn roams(args: Args<'_>, readonly: bool) -> bool {
+    Options::parse(args, readonly).is_ok_and(|options| options.roam(args.at(1)))
+}
+
 /// SORT key [BY pattern] [LIMIT offset count] [GET pattern ...] [ASC|DESC] [ALPHA] [STORE destination]
 pub static SORT: Together = Together {
     read: |args, n| read(args, n, false),
@@ -117,6 +141,13 @@ pub static SORT_RO: Together = Together {
     db: same_db,
 };
 
+/// What the key's shard has made.
+enum Made {
+    Sorted(Result<Sorted, Fault>),
+    /// BY and GET are to be asked for elsewhere.
+    Loaded(Box<Sorting>),
+}
+
 fn read(args: Args<'_>, n: usize, readonly: bool) -> Read {
     // What cannot be parsed is refused by `decide`.
     let Ok(options) = Options::parse(args, readonly) else { return Read::Skip };
@@ -125,420 +156,189 @@ fn read(args: Args<'_>, n: usize, readonly: bool) -> Read {
     }
     let options = Arc::new(options);
     Read::Custom(Arc::new(move |ctx, key| {
+        let far = ctx.limits.shards > 1 && options.roam(key);
         let mut sorting = match Sorting::begin(ctx, key, options.clone()) {
-            Ok(sorting) => sorting,
-            Err(fault) => return Reading::Now(Box::new(Err::<Sorted, Fault>(fault))),
+            Ok(sorting) => Some(Box::new(sorting)),
+            Err(fault) => return Reading::Now(Box::new(Made::Sorted(Err(fault)))),
         };
-        match sorting.step(ctx, key) {
-            Some(sorted) => Reading::Now(Box::new(sorted)),
-            None => {
-                let read_on: ReadOn = Box::new(move |ctx, key| Some(Box::new(sorting.step(ctx, key)?)));
-                Reading::Later(read_on)
+        let mut go_on = move |ctx: &mut Ctx<'_>, key: &[u8]| -> Option<Parcel> {
+            let at_work = sorting.as_mut()?;
+            if !at_work.load_some(ctx, key) {
+                return None;
             }
+            let made = if far {
+                Made::Loaded(sorting.take()?)
+            } else {
+                match at_work.step(&mut Source::Here(ctx)) {
+                    Step::Done(sorted) => Made::Sorted(sorted),
+                    _ => return None,
+                }
+            };
+            Some(Box::new(made))
+        };
+        match go_on(ctx, key) {
+            Some(made) => Reading::Now(made),
+            None => Reading::Later(Box::new(go_on) as ReadOn),
         }
     }))
 }
 
-/// What is spoken or stored: of each element as many as there are GETs, or itself.
-type Sorted = Vec<Option<Vec<u8>>>;
-
 fn speak(decide: &mut Decide<'_>, args: Args<'_>, _: &[Fetched<'_>], readonly: bool, reply: &mut dyn Reply) {
     let options = or_fault!(Options::parse(args, readonly), reply);
-    let sorted = or_fault!(decide.parcel::<Result<Sorted, Fault>>(0), reply);
-    if options.store.is_none() {
-        reply.array(sorted.len());
-        for text in sorted {
+    let (db, stores) = (decide.db, options.store.is_some());
+    let mut outcome = match decide.parcel::<Made>(0) {
+        Made::Sorted(Err(fault)) => return reply.fault(&fault),
+        Made::Sorted(Ok(sorted)) => Outcome::new(db, stores, sorted),
+        Made::Loaded(sorting) => {
+            let told = Vec::new().into_iter();
+            let outcome = Outcome::new(db, stores, Sorted::new());
+            decide.job = Some(Box::new(Far { sorting, told, asks: false, fault: None, outcome }));
+            return;
+        }
+    };
+    if outcome.sorted.len() > SLICE && !stores {
+        decide.job = Some(Box::new(outcome));
+    } else {
+        outcome.finish(&mut decide.writes, reply);
+    }
+}
+
+/// The result, which is let go of as it is spoken or stored.
+struct Outcome {
+    db: DbId,
+    stores: bool,
+    sorted: std::vec::IntoIter<Named>,
+    has_head: bool,
+}
+
+impl Outcome {
+    fn new(db: DbId, stores: bool, sorted: Sorted) -> Outcome {
+        Outcome { db, stores, sorted: sorted.into_iter(), has_head: false }
+    }
+}
+
+impl Job for Outcome {
+    fn step(&mut self, _: usize) -> bool {
+        true
+    }
+
+    fn finish(&mut self, writes: &mut Vec<KeyWrite>, reply: &mut dyn Reply) -> bool {
+        let len = self.sorted.len();
+        if self.stores {
+            reply.int(len as i64);
+            let sorted = std::mem::take(&mut self.sorted);
+            writes.push((1, self.db, Write::Custom(Box::new(move |ctx, key| store(ctx, key, sorted)))));
+            return true;
+        }
+        if !std::mem::replace(&mut self.has_head, true) {
+            reply.array(len);
+        }
+        for text in self.sorted.by_ref().take(SLICE) {
             match text {
                 Some(text) => reply.bulk(&text),
                 None => reply.null(),
             }
         }
-        return;
+        self.sorted.len() == 0
     }
-    reply.int(sorted.len() as i64);
-    let write = move |ctx: &mut Ctx<'_>, key: &[u8]| {
-        let mut cell = ctx.store.cell(ctx.db, key, ctx.now_ms);
-        let there = cell.entry().is_some();
-        if sorted.is_empty() {
-            if cell.remove() {
-                ctx.notify(Class::GENERIC, "del", key);
+}
+
+/// SORT whose BY or GET names keys of any shard.
+struct Far {
+    sorting: Box<Sorting>,
+    /// What was asked for, as far as it is not used yet.
+    told: std::vec::IntoIter<Named>,
+    asks: bool,
+    fault: Option<Fault>,
+    outcome: Outcome,
+}
+
+impl Job for Far {
+    fn step(&mut self, _: usize) -> bool {
+        match self.sorting.step(&mut Source::Told(&mut self.told)) {
+            Step::More => return false,
+            Step::Ask => {
+                self.asks = true;
+                return false;
             }
-            return Writing::Done;
+            Step::Done(Ok(sorted)) => self.outcome.sorted = sorted.into_iter(),
+            Step::Done(Err(fault)) => self.fault = Some(fault),
         }
-        let body = list_body(sorted.iter().map(|text| text.as_deref().unwrap_or_default()));
+        true
+    }
+
+    fn holds(&self) -> bool {
+        true
+    }
+
+    fn wants(&mut self) -> Option<Wanted> {
+        std::mem::take(&mut self.asks).then(|| self.sorting.wanted(self.outcome.db))
+    }
+
+    fn heard(&mut self, found: Vec<Found>) {
+        let named = found.into_iter().map(|found| match found {
+            Found::Parcel(parcel) => *parcel.downcast::<Named>().expect("what a pattern reads"),
+            _ => unreachable!("a pattern reads into parcels"),
+        });
+        self.told = named.collect::<Vec<_>>().into_iter();
+    }
+
+    fn finish(&mut self, writes: &mut Vec<KeyWrite>, reply: &mut dyn Reply) -> bool {
+        match &self.fault {
+            Some(fault) => {
+                reply.fault(fault);
+                true
+            }
+            None => self.outcome.finish(writes, reply),
+        }
+    }
+}
+
+/// The result takes the place of whatever the key holds; none at all removes it.
+fn store(ctx: &mut Ctx<'_>, key: &[u8], mut sorted: std::vec::IntoIter<Named>) -> Writing {
+    let mut cell = ctx.store.cell(ctx.db, key, ctx.now_ms);
+    let there = cell.entry().is_some();
+    let count = sorted.len();
+    if count == 0 {
+        if cell.remove() {
+            ctx.notify(Class::GENERIC, "del", key);
+        }
+        return Writing::Done;
+    }
+    if count <= SLICE {
+        let body = list_body(sorted.as_slice().iter().map(|text| text.as_deref().unwrap_or_default()));
         cell.put_rdb(&body, Placed::ByThresholds).expect("what was just written can be read");
-        if !there {
-            appeared(ctx, ctx.db, Kind::List, key);
-        }
-        ctx.notify(Class::LIST, "sortstore", key);
-        Writing::Done
-    };
-    decide.writes.push((1, decide.db, Write::Custom(Box::new(write))));
-}
-
-struct Element {
-    text: Vec<u8>,
-    weight: Weight,
-}
-
-enum Weight {
-    Number(f64),
-    /// None: there is no such key. It comes first.
-    Text(Option<Vec<u8>>),
-    /// The element's own text.
-    Own,
-}
-
-/// SORT at work.
-struct Sorting {
-    options: Arc<Options>,
-    /// BY, where it names a pattern that counts.
-    by: Option<Pattern>,
-    get: Vec<Pattern>,
-    /// BY names a constant: the order is the key's own.
-    keeps_order: bool,
-    alpha: bool,
-    kind: Option<Kind>,
-    elements: Vec<Element>,
-    /// Places of elements, in runs that are sorted.
-    order: Vec<u32>,
-    merging: Vec<u32>,
-    run: usize,
-    /// Of the two runs that are merged: what was taken of each.
-    taken: (usize, usize),
-    /// Places in `order` of what is asked for.
-    wanted: std::ops::Range<usize>,
-    sorted: Sorted,
-    stage: Stage,
-    bad_number: bool,
-    /// The key's slot.
-    slot: SlotId,
-    /// A pattern has named a key of another slot that is not here: it may be on another shard.
-    out_of_reach: bool,
-}
-
-enum Stage {
-    /// How far the elements are loaded: a cursor or an index.
-    Load(u64),
-    Weigh(usize),
-    Runs(usize),
-    Merge,
-    Gather(usize),
-}
-
-impl Sorting {
-    fn begin(ctx: &mut Ctx<'_>, key: &[u8], options: Arc<Options>) -> Result<Sorting, Fault> {
-        let kind = ctx.store.read(ctx.db, key, ctx.now_ms, !ctx.no_touch).map(Entry::kind);
-        match kind {
-            None => missed(ctx, key),
-            Some(Kind::List | Kind::Set | Kind::Zset) => {}
-            Some(_) => return Err(Fault::WrongType),
-        }
-        let by = options.by.as_deref().map(Pattern::new);
-        let mut keeps_order = by.as_ref().is_some_and(|by| by.star.is_none());
-        let mut alpha = options.alpha;
-        // sort.c: what is stored of a set has an order, so that it is the same wherever it is done.
-        if keeps_order && kind == Some(Kind::Set) && options.store.is_some() {
-            (keeps_order, alpha) = (false, true);
-        }
-        Ok(Sorting {
-            by: by.filter(|by| by.star.is_some()),
-            get: options.get.iter().map(|pattern| Pattern::new(pattern)).collect(),
-            keeps_order,
-            alpha,
-            kind,
-            options,
-            elements: Vec::new(),
-            order: Vec::new(),
-            merging: Vec::new(),
-            run: RUN,
-            taken: (0, 0),
-            wanted: 0..0,
-            sorted: Vec::new(),
-            stage: Stage::Load(0),
-            bad_number: false,
-            slot: slot_of(key),
-            out_of_reach: false,
-        })
+        stored(ctx, key, there);
+        return Writing::Done;
     }
-
-    /// Works for a slice; the result when all is done.
-    fn step(&mut self, ctx: &mut Ctx<'_>, key: &[u8]) -> Option<Result<Sorted, Fault>> {
-        let mut left = SLICE;
-        loop {
-            if self.out_of_reach {
-                return Some(Err(Fault::err(
-                    "BY and GET of SORT name a key that is not on the shard of the key sorted: \
-                     a hash tag brings them together",
-                )));
+    cell.remove();
+    // How the list is kept depends on all of it.
+    let (mut summed, mut bytes) = (0, 0);
+    let write_on: WriteOn = Box::new(move |ctx, key| {
+        if summed < count {
+            let until = count.min(summed + SUMMED_A_SLICE);
+            bytes += sorted.as_slice()[summed..until].iter().flatten().map(Vec::len).sum::<usize>();
+            summed = until;
+            if summed < count {
+                return false;
             }
-            match self.stage {
-                Stage::Load(from) => {
-                    let (next, loaded) = self.load(ctx, key, from);
-                    left = left.saturating_sub(loaded);
-                    self.stage = match next {
-                        Some(next) => Stage::Load(next),
-                        None => {
-                            self.wanted = self.limits();
-                            self.order = (0..self.elements.len() as u32).collect();
-                            if self.keeps_order { Stage::Gather(self.wanted.start) } else { Stage::Weigh(0) }
-                        }
-                    };
-                }
-                Stage::Weigh(at) if at == self.elements.len() => {
-                    if self.bad_number {
-                        return Some(Err(Fault::err("One or more scores can't be converted into double")));
-                    }
-                    self.stage = Stage::Runs(0);
-                }
-                Stage::Weigh(at) => {
-                    self.weigh(ctx, at);
-                    self.stage = Stage::Weigh(at + 1);
-                    left -= 1;
-                }
-                Stage::Runs(at) if at >= self.order.len() => self.stage = Stage::Merge,
-                Stage::Runs(at) => {
-                    let Sorting { elements, order, alpha, options, .. } = self;
-                    let end = (at + RUN).min(order.len());
-                    order[at..end]
-                        .sort_by(|&a, &b| compare(&elements[a as usize], &elements[b as usize], *alpha, options.desc));
-                    self.stage = Stage::Runs(end);
-                    left = left.saturating_sub(RUN);
-                }
-                Stage::Merge if self.run >= self.order.len() => self.stage = Stage::Gather(self.wanted.start),
-                Stage::Merge => {
-                    for _ in 0..left {
-                        self.merge_one();
-                    }
-                    left = 0;
-                }
-                Stage::Gather(at) if at >= self.wanted.end => return Some(Ok(std::mem::take(&mut self.sorted))),
-                Stage::Gather(at) => {
-                    self.gather(ctx, at);
-                    self.stage = Stage::Gather(at + 1);
-                    left = left.saturating_sub(1 + self.get.len());
-                }
-            }
-            if left == 0 {
-                return None;
-            }
+            ctx.store.cell(ctx.db, key, ctx.now_ms).list_mut().prepare_pieces(bytes, count);
         }
-    }
-
-    /// Loads some elements; where to go on, and how many there were.
-    fn load(&mut self, ctx: &mut Ctx<'_>, key: &[u8], from: u64) -> (Option<u64>, usize) {
-        let Some(entry) = ctx.store.peek(ctx.db, key, ctx.now_ms) else { return (None, 0) };
-        let before = self.elements.len();
-        let elements = &mut self.elements;
-        let mut take = |text: &[u8]| elements.push(Element { text: text.to_vec(), weight: Weight::Own });
-        let at = from as usize;
-        let back = self.keeps_order && self.options.desc;
-        let next = match self.kind {
-            Some(Kind::Set) => {
-                let Some(set) = entry.elements() else { return (None, 0) };
-                let cursor = set.scan(from, SLICE, |member| take(member.bytes(&mut [0; 20])));
-                (cursor != 0).then_some(cursor)
-            }
-            Some(Kind::Zset) => {
-                let Ok(zset) = ZsetRef::of(entry) else { return (None, 0) };
-                let len = zset.len();
-                if at < len {
-                    zset.walk(if back { len - 1 - at } else { at }, SLICE, back, |member, _| {
-                        take(member);
-                        true
-                    });
-                }
-                (at + SLICE < len).then_some((at + SLICE) as u64)
-            }
-            _ => {
-                let Some(list) = entry.list() else { return (None, 0) };
-                let len = list.len();
-                if at < len {
-                    let first = if back { len - 1 - at } else { at };
-                    list.iter_from(first, back).take(SLICE).for_each(|element| take(element.text(&mut [0; 20])));
-                }
-                (at + SLICE < len).then_some((at + SLICE) as u64)
-            }
-        };
-        (next, self.elements.len() - before)
-    }
-
-    /// Which of the sorted elements are wanted.
-    fn limits(&self) -> std::ops::Range<usize> {
-        let len = self.elements.len();
-        let start = usize::try_from(self.options.start).unwrap_or(0).min(len);
-        let end = match usize::try_from(self.options.count) {
-            Ok(count) => start.saturating_add(count).min(len),
-            Err(_) => len,
-        };
-        start..end
-    }
-
-    fn weigh(&mut self, ctx: &mut Ctx<'_>, at: usize) {
-        let element = &mut self.elements[at];
-        let found = self.by.as_ref().map(|by| by.look_up(ctx, &element.text, self.slot));
-        let found = found.map(|found| {
-            found.unwrap_or_else(|OutOfReach| {
-                self.out_of_reach = true;
-                None
-            })
-        });
-        element.weight = match (found, self.alpha) {
-            (Some(found), true) => Weight::Text(found),
-            (None, true) => Weight::Own,
-            (Some(None), false) => Weight::Number(0.0),
-            (found, false) => {
-                let text = found.flatten();
-                let number = number(text.as_deref().unwrap_or(&element.text));
-                self.bad_number |= number.is_none();
-                Weight::Number(number.unwrap_or(0.0))
-            }
-        };
-    }
-
-    /// Brings one more element to its place in runs of twice the length.
-    fn merge_one(&mut self) {
-        let Sorting { elements, order, merging, run, taken, alpha, options, .. } = self;
-        if merging.len() == order.len() {
-            std::mem::swap(order, merging);
-            merging.clear();
-            *run *= 2;
-            return;
+        let mut cell = ctx.store.cell(ctx.db, key, ctx.now_ms);
+        let piece: Vec<Named> = sorted.by_ref().take(SLICE).collect();
+        cell.list_mut().push_piece(End::Tail, piece.iter().map(|text| text.as_deref().unwrap_or_default()));
+        if sorted.len() > 0 {
+            return false;
         }
-        let start = merging.len() - (taken.0 + taken.1);
-        let middle = (start + *run).min(order.len());
-        let end = (start + 2 * *run).min(order.len());
-        let (left, right) = (start + taken.0, middle + taken.1);
-        let from_left = right == end
-            || left < middle && {
-                let (a, b) = (&elements[order[left] as usize], &elements[order[right] as usize]);
-                compare(a, b, *alpha, options.desc) != Ordering::Greater
-            };
-        if from_left {
-            merging.push(order[left]);
-            taken.0 += 1;
-        } else {
-            merging.push(order[right]);
-            taken.1 += 1;
-        }
-        if merging.len() == end {
-            *taken = (0, 0);
-        }
-    }
-
-    fn gather(&mut self, ctx: &mut Ctx<'_>, at: usize) {
-        let element = &mut self.elements[self.order[at] as usize];
-        if self.get.is_empty() {
-            self.sorted.push(Some(std::mem::take(&mut element.text)));
-        }
-        for pattern in &self.get {
-            let found = pattern.look_up(ctx, &element.text, self.slot);
-            self.out_of_reach |= found.is_err();
-            self.sorted.push(found.unwrap_or_default());
-        }
-    }
+        stored(ctx, key, there);
+        true
+    });
+    Writing::More(write_on)
 }
 
-/// sort.c, sortCompare
-fn compare(a: &Element, b: &Element, alpha: bool, desc: bool) -> Ordering {
-    let order = match (&a.weight, &b.weight) {
-        (Weight::Number(x), Weight::Number(y)) if !alpha => {
-            // Equal scores: by text, so that the order is the same each time.
-            x.partial_cmp(y).unwrap_or(Ordering::Equal).then_with(|| a.text.cmp(&b.text))
-        }
-        (Weight::Text(x), Weight::Text(y)) => x.cmp(y),
-        _ => a.text.cmp(&b.text),
-    };
-    if desc { order.reverse() } else { order }
-}
-
-/// What `strtod` reads, up to a NUL; blanks may come before it, and nothing at all is 0.
-fn number(text: &[u8]) -> Option<f64> {
-    let text = text.split(|&byte| byte == 0).next().unwrap_or_default();
-    if text.is_empty() {
-        return Some(0.0);
+fn stored(ctx: &mut Ctx<'_>, key: &[u8], there: bool) {
+    if !there {
+        appeared(ctx, ctx.db, Kind::List, key);
     }
-    let blanks = text.iter().take_while(|byte| byte.is_ascii_whitespace() || **byte == 0x0b).count();
-    parse_f64(&text[blanks..])
-}
-
-/// A key may lie on another shard.
-struct OutOfReach;
-
-/// What BY and GET name keys with.
-struct Pattern {
-    text: Vec<u8>,
-    /// Where the element goes.
-    star: Option<usize>,
-    /// Where `->field` begins.
-    field: Option<usize>,
-}
-
-impl Pattern {
-    /// sort.c, lookupKeyByPattern: searched up to a NUL.
-    fn new(text: &[u8]) -> Pattern {
-        let seen = text.iter().position(|&byte| byte == 0).map_or(text, |nul| &text[..nul]);
-        let star = seen.iter().position(|&byte| byte == b'*');
-        let field = star.and_then(|star| {
-            let arrow = star + 1 + seen[star + 1..].windows(2).position(|two| two == b"->")?;
-            (arrow + 2 < seen.len()).then_some(arrow)
-        });
-        Pattern { text: text.to_vec(), star, field }
-    }
-
-    /// The string, or the hash's field, that the pattern names for `element`.
-    fn look_up(&self, ctx: &mut Ctx<'_>, element: &[u8], slot: SlotId) -> Result<Option<Vec<u8>>, OutOfReach> {
-        if self.text == b"#" {
-            return Ok(Some(element.to_vec()));
-        }
-        let Some(star) = self.star else { return Ok(None) };
-        let end = self.field.unwrap_or(self.text.len());
-        let key = [&self.text[..star], element, &self.text[star + 1..end]].concat();
-        let now_ms = ctx.now_ms;
-        let Some(entry) = ctx.store.read(ctx.db, &key, now_ms, !ctx.no_touch) else {
-            // What lies in the same slot lies here.
-            if ctx.limits.shards > 1 && slot_of(&key) != slot {
-                return Err(OutOfReach);
-            }
-            missed(ctx, &key);
-            return Ok(None);
-        };
-        Ok(match self.field {
-            Some(at) => {
-                let fields = entry.fields(now_ms);
-                fields.and_then(|fields| fields.get(&self.text[at + 2..])).map(|value| value.to_vec())
-            }
-            None => entry.is_string().then(|| entry.bytes().to_vec()),
-        })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers_are_read_as_strtod_reads_them() {
-        for (text, n) in
-            [("", 0.0), ("1", 1.0), ("  \t2.5", 2.5), ("-inf", f64::NEG_INFINITY), ("0x10", 16.0), ("3\0x", 3.0)]
-        {
-            assert_eq!(number(text.as_bytes()), Some(n), "{text:?}");
-        }
-        for text in [" ", "1 ", "x", "1x", "nan"] {
-            assert_eq!(number(text.as_bytes()), None, "{text:?}");
-        }
-    }
-
-    #[test]
-    fn patterns_name_keys_and_fields() {
-        let facts = |text: &str| {
-            let pattern = Pattern::new(text.as_bytes());
-            (pattern.star, pattern.field)
-        };
-        assert_eq!(facts("w_*"), (Some(2), None));
-        assert_eq!(facts("w_*->f"), (Some(2), Some(3)));
-        assert_eq!(facts("w_*->"), (Some(2), None));
-        assert_eq!(facts("a->*"), (Some(3), None));
-        assert_eq!(facts("a\0*"), (None, None));
-    }
+    ctx.notify(Class::LIST, "sortstore", key);
 }

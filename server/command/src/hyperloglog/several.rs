@@ -229,16 +229,18 @@ impl Job for Merge {
         true
     }
 
-    fn writes(&self) -> bool {
+    fn holds(&self) -> bool {
         self.into.is_some()
     }
 
-    fn finish(&mut self, writes: &mut Vec<KeyWrite>, reply: &mut dyn Reply) {
+    fn finish(&mut self, writes: &mut Vec<KeyWrite>, reply: &mut dyn Reply) -> bool {
         if let Some(fault) = &self.fault {
-            return reply.fault(fault);
+            reply.fault(fault);
+            return true;
         }
         let Some(Into { db, is_new, value, .. }) = self.into.take() else {
-            return reply.int(sketch::estimate_of(&self.most) as i64);
+            reply.int(sketch::estimate_of(&self.most) as i64);
+            return true;
         };
         let write = move |ctx: &mut Ctx<'_>, key: &[u8]| {
             put(&mut ctx.store.cell(ctx.db, key, ctx.now_ms), &value);
@@ -250,5 +252,6 @@ impl Job for Merge {
         };
         writes.push((0, db, Write::Custom(Box::new(write))));
         reply.ok();
+        true
     }
 }

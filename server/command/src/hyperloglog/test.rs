@@ -119,10 +119,11 @@ impl Job for SelfTest {
         false
     }
 
-    fn finish(&mut self, _: &mut Vec<KeyWrite>, reply: &mut dyn Reply) {
+    fn finish(&mut self, _: &mut Vec<KeyWrite>, reply: &mut dyn Reply) -> bool {
         match &self.failed {
             None => reply.ok(),
             Some(text) => reply.fault(&Fault::err(format!("TESTFAILED {text}"))),
         }
+        true
     }
 }

@@ -23,6 +23,7 @@ pub static BLPOP: Blocking = Blocking {
     serve: Some(|ctx, args, n, key, reply| serve_pop(ctx, args, n, key, End::Head, reply)),
     timed_out: |reply| reply.null_array(),
     waits_for: |_| true,
+    minds_loss: false,
 };
 
 /// BRPOP key [key ...] timeout
@@ -37,6 +38,7 @@ pub static BRPOP: Blocking = Blocking {
     serve: Some(|ctx, args, n, key, reply| serve_pop(ctx, args, n, key, End::Tail, reply)),
     timed_out: |reply| reply.null_array(),
     waits_for: |_| true,
+    minds_loss: false,
 };
 
 /// BLMOVE source destination LEFT|RIGHT LEFT|RIGHT timeout, BRPOPLPUSH source destination timeout
@@ -54,6 +56,7 @@ pub static BLMOVE: Blocking = Blocking {
     serve: None,
     timed_out: |reply| reply.null_array(),
     waits_for: |n| n == 0,
+    minds_loss: false,
 };
 
 /// BLMPOP timeout numkeys key [key ...] LEFT|RIGHT [COUNT count]
@@ -71,6 +74,7 @@ pub static BLMPOP: Blocking = Blocking {
     serve: Some(serve_mpop),
     timed_out: |reply| reply.null_array(),
     waits_for: |_| true,
+    minds_loss: false,
 };
 
 fn last_word(args: Args<'_>, now_ms: u64) -> Result<Patience, Fault> {

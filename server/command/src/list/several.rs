@@ -90,7 +90,7 @@ pub(super) fn read_move(args: Args<'_>, n: usize) -> Read {
 pub(super) fn decide_move(decide: &mut Decide<'_>, args: Args<'_>, waits: bool, reply: &mut dyn Reply) {
     let (from, to) = or_fault!(ends(args), reply);
     let Some(taken) = or_fault!(decide.parcel::<Seen>(0), reply) else {
-        decide.wait = waits;
+        decide.wait = waits.then(Vec::new);
         if !waits {
             reply.null();
         }
@@ -254,7 +254,7 @@ pub(super) fn decide_mpop(decide: &mut Decide<'_>, args: Args<'_>, at: usize, wa
         decide.writes.push((n, decide.db, Write::Custom(Box::new(write))));
         return;
     }
-    decide.wait = waits;
+    decide.wait = waits.then(Vec::new);
     if !waits {
         reply.null_array();
     }
@@ -280,7 +280,7 @@ pub(super) fn decide_pop(decide: &mut Decide<'_>, args: Args<'_>, end: End, repl
         decide.writes.push((n, decide.db, Write::Custom(Box::new(write))));
         return;
     }
-    decide.wait = true;
+    decide.wait = Some(Vec::new());
 }
 
 /// How long a blocking command waits: seconds with a fraction, 0 for ever.

@@ -352,11 +352,11 @@ impl Job for Far {
         *cursor == 0
     }
 
-    fn writes(&self) -> bool {
+    fn holds(&self) -> bool {
         matches!(self.ask.result, Use::Store(_))
     }
 
-    fn finish(&mut self, writes: &mut Vec<KeyWrite>, reply: &mut dyn Reply) {
+    fn finish(&mut self, writes: &mut Vec<KeyWrite>, reply: &mut dyn Reply) -> bool {
         let out = std::mem::take(&mut self.algebra.out);
         match self.ask.result {
             Use::Count(_) => reply.int(self.algebra.count() as i64),
@@ -371,6 +371,7 @@ impl Job for Far {
                 writes.push((0, self.db, Write::Custom(Box::new(move |ctx, key| store_far(ctx, key, out, event)))));
             }
         }
+        true
     }
 }
 

@@ -19,6 +19,7 @@ pub static XREAD: Blocking = Blocking {
     serve: Some(serve),
     timed_out: |reply| reply.null_array(),
     waits_for: |_| true,
+    minds_loss: false,
 };
 
 /// XREADGROUP GROUP group consumer [COUNT count] [BLOCK milliseconds] [NOACK] STREAMS key [key ...] id [id ...]
@@ -29,6 +30,7 @@ pub static XREADGROUP: Blocking = Blocking {
     serve: Some(serve),
     timed_out: |reply| reply.null_array(),
     waits_for: |_| true,
+    minds_loss: true,
 };
 
 /// `Keys::Sought` of both: as `xreadGetKeys`, which looks at as few words as it can.
@@ -180,6 +182,8 @@ struct Part {
     /// It has a place in the reply: there are entries, or the consumer's history was asked for.
     served: bool,
     delivery: Option<Delivery>,
+    /// What `$` means now.
+    last: Option<Id>,
 }
 
 type Found = Result<Part, Fault>;
@@ -246,7 +250,14 @@ fn begin_read(
 ) -> Result<(Part, Option<Stretch>), Fault> {
     let stream = read(ctx, key)?;
     let mut part = Part::default();
-    let (Some(stream), Want::After(after)) = (stream, want.clone()?) else { return Ok((part, None)) };
+    let after = match want.clone()? {
+        Want::After(after) => after,
+        _ => {
+            part.last = Some(stream.map_or(Id::MIN, |stream| stream.log().last()));
+            return Ok((part, None));
+        }
+    };
+    let Some(stream) = stream else { return Ok((part, None)) };
     if after >= stream.log().last() {
         return Ok((part, None));
     }
@@ -385,7 +396,10 @@ fn decide_read(decide: &mut Decide<'_>, args: Args<'_>, _: &[crate::row::Fetched
     }
     let served = parts.iter().filter(|part| part.served).count();
     if served == 0 && (options.group.is_none() || options.block_ms.is_some()) {
-        decide.wait = true;
+        let ids = options.first + options.keys;
+        let last =
+            parts.iter().enumerate().filter_map(|(n, part)| Some((ids + n, part.last?.to_string().into_bytes())));
+        decide.wait = Some(last.collect());
         return;
     }
     if served == 0 {
@@ -526,12 +540,9 @@ fn serve(ctx: &mut Ctx<'_>, args: Args<'_>, n: usize, key: &[u8], reply: &mut dy
         Some(part.delivery)
     };
     let Some(names) = options.group else {
-        let Some(stream) = again(ctx, key) else { return false };
-        // What the client waits for when it said `$` is what came since.
-        let want = match want {
-            Ok(Want::ToCome) => Ok(Want::After(stream.log().prior())),
-            want => want,
-        };
+        if again(ctx, key).is_none() {
+            return false;
+        }
         let Ok((part, rest)) = begin_read(ctx, key, &want, limit) else { return false };
         return speak(part, again(ctx, key), rest).is_some();
     };

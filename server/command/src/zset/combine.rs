@@ -288,6 +288,8 @@ struct Combining {
     stage: Stage,
     chosen: Chosen,
     count: usize,
+    /// How many of the chosen are in the reply, once it has a head.
+    spoken: Option<usize>,
 }
 
 impl Combining {
@@ -317,6 +319,7 @@ impl Combining {
             stage: if nothing { Stage::Done } else { Stage::Deal { turn: 0, piece: 0 } },
             chosen: Chosen { operands: Vec::new(), blocks: Vec::new(), len: 0 },
             count: 0,
+            spoken: None,
         }
     }
 
@@ -452,12 +455,14 @@ impl Job for Combining {
         matches!(self.stage, Stage::Done)
     }
 
-    fn writes(&self) -> bool {
+    fn holds(&self) -> bool {
         matches!(self.verb.want, Want::Store(_))
     }
 
-    fn finish(&mut self, writes: &mut Vec<KeyWrite>, reply: &mut dyn Reply) {
-        self.chosen.operands = std::mem::take(&mut self.operands);
+    fn finish(&mut self, writes: &mut Vec<KeyWrite>, reply: &mut dyn Reply) -> bool {
+        if self.spoken.is_none() {
+            self.chosen.operands = std::mem::take(&mut self.operands);
+        }
         let len = self.chosen.len();
         match self.verb.want {
             Want::Count => reply.int(self.count as i64),
@@ -467,24 +472,37 @@ impl Job for Combining {
                 let chosen = std::mem::replace(&mut self.chosen, none);
                 writes.push((0, self.db, store_write(Held::Chosen(chosen), event)));
             }
-            Want::Members => {
-                let with_scores = self.options.with_scores;
-                if with_scores {
-                    reply.pairs(len)
-                } else {
-                    reply.array(len)
-                }
-                self.chosen.some(0, len, |name, score| {
-                    if with_scores {
-                        reply.pair();
-                        reply.bulk(name);
-                        reply.double(score);
-                    } else {
-                        reply.bulk(name);
-                    }
-                });
-            }
+            Want::Members => return self.speak_some(reply),
         }
+        true
+    }
+}
+
+impl Combining {
+    /// Speaks a slice more of the reply. True when that is all.
+    fn speak_some(&mut self, reply: &mut dyn Reply) -> bool {
+        let len = self.chosen.len();
+        let with_scores = self.options.with_scores;
+        let from = self.spoken.unwrap_or_else(|| {
+            if with_scores {
+                reply.pairs(len)
+            } else {
+                reply.array(len)
+            }
+            0
+        });
+        self.chosen.some(from, SLICE, |name, score| {
+            if with_scores {
+                reply.pair();
+                reply.bulk(name);
+                reply.double(score);
+            } else {
+                reply.bulk(name);
+            }
+        });
+        let until = len.min(from + SLICE);
+        self.spoken = Some(until);
+        until == len
     }
 }
 

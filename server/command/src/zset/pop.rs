@@ -284,7 +284,7 @@ pub static ZMPOP: Together = Together {
 const BZPOPMIN_ATTEMPT: Together = Together {
     read: |_, _| read_end(End::Min, 1),
     decide: |decide, args, fetched, reply| {
-        decide.wait = !pop_first(decide, args, fetched, 1, End::Min, Form::KeyFlat, reply);
+        decide.wait = (!pop_first(decide, args, fetched, 1, End::Min, Form::KeyFlat, reply)).then(Vec::new);
     },
     db: same_db,
 };
@@ -292,7 +292,7 @@ const BZPOPMIN_ATTEMPT: Together = Together {
 const BZPOPMAX_ATTEMPT: Together = Together {
     read: |_, _| read_end(End::Max, 1),
     decide: |decide, args, fetched, reply| {
-        decide.wait = !pop_first(decide, args, fetched, 1, End::Max, Form::KeyFlat, reply);
+        decide.wait = (!pop_first(decide, args, fetched, 1, End::Max, Form::KeyFlat, reply)).then(Vec::new);
     },
     db: same_db,
 };
@@ -319,7 +319,7 @@ pub static BZMPOP: Blocking = Blocking {
         },
         decide: |decide, args, fetched, reply| {
             let Mpop { end, .. } = or_fault!(Mpop::parse(args, 2), reply);
-            decide.wait = !pop_first(decide, args, fetched, 3, end, Form::KeyPairs, reply);
+            decide.wait = (!pop_first(decide, args, fetched, 3, end, Form::KeyPairs, reply)).then(Vec::new);
         },
         db: same_db,
     },
@@ -342,6 +342,7 @@ const BZPOPMIN_LIKE: Blocking = Blocking {
     serve: None,
     timed_out: |reply| reply.null_array(),
     waits_for: |_| true,
+    minds_loss: false,
 };
 
 /// How long a client waits: seconds with a fraction, 0 for ever.

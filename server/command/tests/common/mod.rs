@@ -9,9 +9,9 @@ use cases::{Dialect, Target, Unsupported};
 use command::commands;
 use command::context::{Ctx, Events, Limits, Tally};
 use command::help;
-use command::row::{Decide, Patience, Run, Together, Verb, Writing};
+use command::row::{Decide, Patience, Read, Run, Together, Verb, Writing};
 use command::table::{keys_of, resolve};
-use command::together::{apply, decide_on, fetch, run_here};
+use command::together::{Found, apply, decide_on, fetch, run_here};
 use std::collections::BTreeMap;
 use store::{Packing, Policy, Store, StoreOptions, Tuning};
 use wire::resp::RespWriter;
@@ -133,7 +133,7 @@ impl Handlers {
         let (job, walk) = (ctx.job.take(), ctx.walk.take());
         if let Some(mut job) = job {
             while !job.step(997) {}
-            job.finish(&mut Vec::new(), reply);
+            while !job.finish(&mut Vec::new(), reply) {}
         }
         if let Some(mut walk) = walk {
             while !walk.step(&mut ctx, words.args(), reply) {}
@@ -169,21 +169,15 @@ impl Handlers {
     ) -> bool {
         if self.shards == 1 {
             let mut wait = false;
-            self.with(b"", words, db, reply, |ctx, reply| wait = run_here(ctx, words.args(), keys, together, reply));
+            self.with(b"", words, db, reply, |ctx, reply| {
+                wait = run_here(ctx, words.args(), keys, together, reply).is_some()
+            });
             return wait;
         }
         let args = words.args();
         let mut found = Vec::new();
         for (n, &at) in keys.iter().enumerate() {
-            let (key, shard) = (args.at(at), self.shard_of(args.at(at)));
-            let mut ctx = self.ctx(shard, together.place(args, n, db, DATABASES));
-            found.push(fetch(&mut ctx, key, &(together.read)(args, n)).unwrap_or_else(|mut rest| {
-                loop {
-                    if let Some(parcel) = rest(&mut ctx, key) {
-                        break command::together::Found::Parcel(parcel);
-                    }
-                }
-            }));
+            found.push(self.read(args.at(at), together.place(args, n, db, DATABASES), &(together.read)(args, n)));
         }
         let mut decide = Decide {
             now_ms: self.now_ms,
@@ -193,13 +187,20 @@ impl Handlers {
             parcels: Vec::new(),
             writes: Vec::new(),
             job: None,
-            wait: false,
+            wait: None,
         };
         decide_on(together, &mut decide, args, &mut found, reply);
         let Decide { mut writes, job, wait, .. } = decide;
+        let wait = wait.is_some();
         if let Some(mut job) = job {
-            while !job.step(997) {}
-            job.finish(&mut writes, reply);
+            while !job.step(997) {
+                if let Some(wanted) = job.wants() {
+                    let keys = wanted.keys.args();
+                    let found = wanted.reads.iter().enumerate().map(|(n, (db, read))| self.read(keys.at(n), *db, read));
+                    job.heard(found.collect());
+                }
+            }
+            while !job.finish(&mut writes, reply) {}
         }
         let mut places: Vec<(DbId, &[u8])> = writes.iter().map(|(n, db, _)| (*db, args.at(keys[*n]))).collect();
         places.sort();
@@ -234,6 +235,19 @@ impl Handlers {
     #[allow(dead_code, reason = "each test binary uses a part")]
     pub fn follow_up(&self) -> &[replay::Follower] {
         &self.followers
+    }
+
+    /// What a far shard would read at a key.
+    fn read(&mut self, key: &[u8], db: DbId, read: &Read) -> Found {
+        let shard = self.shard_of(key);
+        let mut ctx = self.ctx(shard, db);
+        fetch(&mut ctx, key, read).unwrap_or_else(|mut rest| {
+            loop {
+                if let Some(parcel) = rest(&mut ctx, key) {
+                    break Found::Parcel(parcel);
+                }
+            }
+        })
     }
 
     fn tune(&mut self) {

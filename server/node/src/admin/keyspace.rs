@@ -245,14 +245,7 @@ pub(super) fn swapdb(engine: &mut Engine, index: u32, args: Args<'_>) -> Served 
     if !engine.conns[index as usize].order.is_empty() {
         return Served::Stall(Stall::Barrier);
     }
-    engine.begin_whole(
-        index,
-        move |e| {
-            e.store.swap(dbs[0], dbs[1]);
-            e.look_at_waits();
-        },
-        |e, origin| e.deliver(origin, |r| r.ok()),
-    );
+    engine.begin_whole(index, move |e| e.store.swap(dbs[0], dbs[1]), |e, origin| e.deliver(origin, |r| r.ok()));
     Served::Done
 }
 

@@ -443,7 +443,8 @@ impl Engine {
         manner: Manner,
     ) -> Served {
         let conn = &self.conns[index as usize];
-        let whole = keys.len() > self.keys_locked_max;
+        let roams = self.roams(row, args);
+        let whole = roams || keys.len() > self.keys_locked_max;
         if whole && !conn.order.is_empty() {
             return Served::Stall(Stall::Barrier);
         }

@@ -7,6 +7,7 @@ pub mod effects;
 mod gather;
 mod lend;
 mod pubsub;
+mod round;
 mod run;
 mod secret;
 mod together;
@@ -74,6 +75,13 @@ pub enum Mail {
     Part {
         id: u64,
         part: Box<dyn Any + Send>,
+    },
+    /// Read these for a transaction that holds your shard.
+    Round(round::RoundAsk),
+    Heard {
+        id: TxId,
+        shard: ShardId,
+        found: Vec<command::together::Found>,
     },
     Wait(wait::Word),
     Listeners(pubsub::Change),
@@ -176,6 +184,7 @@ pub struct Engine {
     waits: wait::Waits,
     listening: pubsub::Listening,
     cuts: HashMap<TxId, cut::Cutting>,
+    rounds: HashMap<TxId, round::Round>,
     gathers: HashMap<u64, gather::Gather>,
     held: Vec<gather::Held>,
     gather_next: u64,
@@ -262,6 +271,7 @@ impl Engine {
             waits: wait::Waits::default(),
             listening: pubsub::Listening::default(),
             cuts: HashMap::new(),
+            rounds: HashMap::new(),
             gathers: HashMap::new(),
             held: Vec::new(),
             gather_next: 0,
@@ -322,7 +332,7 @@ impl Engine {
         }
         self.store.tune(self.live.tuning);
         self.events.wanted = self.live.notify;
-        self.store.note_faded(self.live.notify != 0);
+        self.store.note_faded(self.live.notify != 0 || self.events.minded);
     }
 
     /// No session of any shard goes on before `until_us` (`up_us`).
@@ -403,6 +413,7 @@ impl Engine {
             && self.parts.is_empty()
             && self.txs.is_empty()
             && self.cuts.is_empty()
+            && self.rounds.is_empty()
             && self.gathers.is_empty()
             && self.held.is_empty()
             && self.chores.is_empty()

@@ -371,7 +371,7 @@ impl Engine {
     /// Tells listeners what commands have told of keys.
     pub(super) fn tell_events(&mut self) {
         // What a command has found to be gone was gone before it did anything.
-        let mut before = Events { wanted: self.events.wanted, ..Events::default() };
+        let mut before = Events { wanted: self.events.wanted, minded: self.events.minded, ..Events::default() };
         for (db, key) in self.store.take_lapsed() {
             before.add(db, Class::EXPIRED, "expired", &key);
         }
@@ -387,7 +387,13 @@ impl Engine {
         }
     }
 
-    fn tell_event(&mut self, Event { db, event, key, .. }: &Event) {
+    fn tell_event(&mut self, Event { db, class, event, key }: &Event) {
+        if self.events.minded {
+            self.look_for_loss(*db, key);
+        }
+        if self.events.wanted & class == 0 {
+            return;
+        }
         let DbId(db) = db;
         if self.events.wanted & Class::KEYSPACE != 0 {
             let channel = [format!("__keyspace@{db}__:").as_bytes(), key].concat();

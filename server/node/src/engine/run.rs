@@ -196,7 +196,7 @@ impl Engine {
         let wait = speak(manner.dialect, out, |reply| match row.run {
             Run::One(data) | Run::Many(data, _) => {
                 data(&mut ctx, args, reply);
-                false
+                None
             }
             Run::Together(together) | Run::Blocking(Blocking { attempt: together, .. }) => {
                 table::keys_of(row, args, &mut keys).expect("its keys were found when it was routed");
@@ -212,7 +212,7 @@ impl Engine {
                 Some(Rest::Walk { walk, drawn: out.split_off(bytes, shared), effects })
             }
             (None, Some(job)) => Some(Rest::Job(job)),
-            (None, None) => wait.then_some(Rest::Wait),
+            (None, None) => wait.map(Rest::Wait),
         }
     }
 
@@ -331,16 +331,15 @@ impl Engine {
 
     /// Works a job off in slices; its reply goes to its place.
     pub(super) fn start_job(&mut self, mut job: Box<dyn Job>, home: ShardId, origin: Origin, manner: Manner) {
+        let (mut worked, mut drawn) = (false, Out::new());
         self.chore(Box::new(move |engine| {
-            if !job.step(JOB_UNITS) {
+            worked = worked || job.step(JOB_UNITS);
+            if !worked || !speak(manner.dialect, &mut drawn, |r| job.finish(&mut Vec::new(), r)) {
+                super::walk::seal(&mut drawn);
                 return false;
             }
-            if home == engine.me {
-                engine.deliver_as(origin, manner.dialect, |r| job.finish(&mut Vec::new(), r));
-            } else {
-                engine.outbox[home.index()]
-                    .reply(origin, |out| speak(manner.dialect, out, |r| job.finish(&mut Vec::new(), r)));
-            }
+            engine.note_error(&drawn, 0);
+            engine.send_home(home, origin, &mut drawn);
             true
         }));
     }

@@ -17,7 +17,7 @@ use crate::ask::{Manner, Origin};
 use crate::shard::locks::{Client, LockKey, Turn, TxId, WHOLE};
 use base::{Args, ArgsBuf, DbId, ShardId};
 use command::context::Ctx;
-use command::row::{Decide, Flag, KeyWrite, Read, ReadOn, Row, Together, Write, WriteOn, Writing};
+use command::row::{Decide, Flag, Job, KeyWrite, Read, ReadOn, Row, Together, Write, WriteOn, Writing};
 use command::together::{Found, apply, decide_on, fetch};
 use std::sync::Arc;
 
@@ -69,9 +69,47 @@ pub(super) enum Part {
 /// What has been read for a transaction.
 #[derive(Default)]
 pub struct ReadSoFar {
-    found: Vec<Found>,
+    pub(super) found: Vec<Found>,
     /// The reading of the next key, which takes longer than a slice.
     under_way: Option<ReadOn>,
+}
+
+impl ReadSoFar {
+    /// Reads on, at most `count` keys. True when all of `keys` are read.
+    pub(super) fn go_on(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        keys: Args<'_>,
+        reads: &[(DbId, Read)],
+        count: Option<usize>,
+    ) -> bool {
+        let ReadSoFar { found, under_way } = self;
+        if let Some(read_on) = under_way {
+            let n = found.len();
+            ctx.db = reads[n].0;
+            let Some(parcel) = read_on(ctx, keys.at(n)) else { return false };
+            *under_way = None;
+            found.push(Found::Parcel(parcel));
+        }
+        let end = count.map_or(keys.len(), |count| keys.len().min(found.len() + count));
+        for n in found.len()..end {
+            if count.is_some() && n % HINTS == 0 {
+                let ahead = n..end.min(n + HINTS);
+                ahead.clone().for_each(|n| ctx.store.prefetch(reads[n].0, keys.at(n)));
+                ahead.for_each(|n| ctx.store.prefetch_entry(reads[n].0, keys.at(n)));
+            }
+            let (db, read) = &reads[n];
+            ctx.db = *db;
+            match fetch(ctx, keys.at(n), read) {
+                Ok(one) => found.push(one),
+                Err(read_on) => {
+                    *under_way = Some(read_on);
+                    return false;
+                }
+            }
+        }
+        end == keys.len()
+    }
 }
 
 /// What is still to be written for a transaction.
@@ -95,15 +133,25 @@ pub struct Tx {
 }
 
 /// A transaction of which it is known what it does.
-struct Decided {
-    id: TxId,
+pub(super) struct Decided {
+    pub(super) id: TxId,
     origin: Origin,
-    manner: Manner,
+    pub(super) manner: Manner,
     row: &'static Row,
     args: Arc<ArgsBuf>,
     parts: Vec<TxPart>,
     /// Where each key went: (part, place among the part's keys).
     places: Vec<(usize, usize)>,
+}
+
+/// A job at work for a transaction that holds its keys.
+pub(super) struct AtWork {
+    pub(super) job: Box<dyn Job>,
+    /// It speaks.
+    worked: bool,
+    pub(super) decided: Decided,
+    writes: Vec<KeyWrite>,
+    drawn: base::Out,
 }
 
 /// What a shard does under the lock on all its keys.
@@ -189,6 +237,10 @@ impl Engine {
         let client = Client { shard: self.me.0, conn: origin.conn, generation: origin.generation };
         let exclusive = row.flags & Flag::WRITE != 0;
         let mut parts: Vec<TxPart> = Vec::new();
+        if self.roams(row, args) {
+            let all = (0..self.shards() as u16).map(ShardId);
+            parts.extend(all.map(|shard| TxPart { shard, keys: Vec::new(), fetched: None }));
+        }
         for (n, &k) in keys.iter().enumerate() {
             let shard = self.owner(args.at(k));
             match parts.iter_mut().find(|p| p.shard == shard) {
@@ -213,6 +265,11 @@ impl Engine {
         let what = What::Command { row, together, args: words.clone(), arrival };
         self.start_tx(client, Tx { origin, manner, missing: parts.len(), parts, what }, asks);
         self.pump();
+    }
+
+    /// Whether the ask may read keys that it does not name, on any shard.
+    pub(super) fn roams(&self, row: &Row, args: Args<'_>) -> bool {
+        self.shards() > 1 && row.roams.is_some_and(|roams| roams(args))
     }
 
     /// Does `run` on every shard that the connection's door opens to, while nothing else touches any key there; then
@@ -360,7 +417,7 @@ impl Engine {
         let Engine { parts, store, live, tally, events, now, slice_keys, .. } = self;
         let Some(Part::Asked { coordinator, access, reading, grants }) = parts.get_mut(&id) else { return true };
         // It has yielded: this is an earlier reading's slice.
-        let Some(ReadSoFar { found, under_way }) = reading.as_mut().filter(|_| *grants == grant) else { return true };
+        let Some(so_far) = reading.as_mut().filter(|_| *grants == grant) else { return true };
         if let Access::Keys { keys, reads, whole, no_touch, .. } = access {
             let mut ctx = Ctx {
                 store,
@@ -373,32 +430,7 @@ impl Engine {
                 job: None,
                 walk: None,
             };
-            let keys = keys.args();
-            if let Some(read_on) = under_way {
-                let n = found.len();
-                ctx.db = reads[n].0;
-                let Some(parcel) = read_on(&mut ctx, keys.at(n)) else { return false };
-                *under_way = None;
-                found.push(Found::Parcel(parcel));
-            }
-            let end = if *whole { keys.len().min(found.len() + *slice_keys) } else { keys.len() };
-            for n in found.len()..end {
-                if *whole && n % HINTS == 0 {
-                    let ahead = n..end.min(n + HINTS);
-                    ahead.clone().for_each(|n| ctx.store.prefetch(reads[n].0, keys.at(n)));
-                    ahead.for_each(|n| ctx.store.prefetch_entry(reads[n].0, keys.at(n)));
-                }
-                let (db, read) = &reads[n];
-                ctx.db = *db;
-                match fetch(&mut ctx, keys.at(n), read) {
-                    Ok(one) => found.push(one),
-                    Err(read_on) => {
-                        *under_way = Some(read_on);
-                        return false;
-                    }
-                }
-            }
-            if end < keys.len() {
+            if !so_far.go_on(&mut ctx, keys.args(), reads, whole.then_some(*slice_keys)) {
                 return false;
             }
         }
@@ -430,6 +462,7 @@ impl Engine {
                 self.record();
                 run(self);
                 self.record_held(&mut Vec::new(), Share::of(id, parties));
+                self.look_at_waits();
             }
             (Commit::Cut(part), _) => return self.run_cut(id, coordinator, part),
             (Commit::Writes(writes, parties), Access::Keys { keys, whole, .. }) => {
@@ -560,32 +593,21 @@ impl Engine {
             parcels: Vec::new(),
             writes: Vec::new(),
             job: None,
-            wait: false,
+            wait: None,
         };
         let mut out = base::Out::new();
         speak(manner.dialect, &mut out, |reply| decide_on(together, &mut decide, args.args(), &mut found, reply));
         let Decide { writes, job, wait, .. } = decide;
-        if wait {
+        if let Some(resolved) = wait {
+            let args = super::wait::resolve(args, &resolved);
             return self.commit_to_wait(id, origin, manner, row, args, arrival.unwrap_or(id.0), &parts);
         }
         let decided = Decided { id, origin, manner, row, args, parts, places };
         match job {
             // The keys stay locked until the job knows what to write.
-            Some(mut job) if job.writes() => {
-                let (mut decided, mut writes) = (Some(decided), writes);
-                self.chore(Box::new(move |engine| {
-                    if !job.step(JOB_UNITS) {
-                        return false;
-                    }
-                    let decided = decided.take().expect("a chore is not called again once it is done");
-                    let mut out = base::Out::new();
-                    speak(manner.dialect, &mut out, |reply| job.finish(&mut writes, reply));
-                    engine.lap = engine.ticks();
-                    engine.carry_out(&decided, std::mem::take(&mut writes));
-                    engine.reply_decided(&decided, &mut out);
-                    engine.pump();
-                    true
-                }));
+            Some(job) if job.holds() => {
+                let at_work = AtWork { job, worked: false, decided, writes, drawn: base::Out::new() };
+                self.work_slice(at_work);
             }
             Some(job) => {
                 self.carry_out(&decided, writes);
@@ -599,6 +621,28 @@ impl Engine {
                 self.reply_decided(&decided, &mut out);
             }
         }
+    }
+
+    /// One slice of a job that holds its keys; the next in a chore, or when it has heard what it wants to know.
+    pub(super) fn work_slice(&mut self, mut at_work: AtWork) {
+        let AtWork { job, worked, decided, writes, drawn } = &mut at_work;
+        *worked = *worked || job.step(JOB_UNITS);
+        if !*worked && let Some(wanted) = job.wants() {
+            return self.ask_round(at_work, wanted);
+        }
+        if !*worked || !speak(decided.manner.dialect, drawn, |reply| job.finish(writes, reply)) {
+            super::walk::seal(drawn);
+            let mut at_work = Some(at_work);
+            return self.chore(Box::new(move |engine| {
+                engine.work_slice(at_work.take().expect("a chore is not called again once it is done"));
+                engine.pump();
+                true
+            }));
+        }
+        let AtWork { decided, writes, mut drawn, .. } = at_work;
+        self.lap = self.ticks();
+        self.carry_out(&decided, writes);
+        self.reply_decided(&decided, &mut drawn);
     }
 
     /// Sends each shard what it is to write.

@@ -11,7 +11,7 @@
 use super::{Engine, Mail, Served, speak};
 use crate::ask::{Manner, Origin};
 use base::{Args, ArgsBuf, DbId, Fault, Out, Reply, ShardId};
-use command::row::{Blocking, Patience, Row, Run};
+use command::row::{Blocking, Patience, Resolved, Row, Run};
 use command::table;
 use command::together::run_here;
 use std::collections::{BTreeSet, HashMap, VecDeque};
@@ -87,6 +87,8 @@ pub(super) struct Waits {
     clients: HashMap<u32, Wait>,
     /// Of those: until when (Unix ms), which.
     timers: BTreeSet<(u64, u32)>,
+    /// How many in the queues mind the loss of their key.
+    minding: usize,
 }
 
 impl Waits {
@@ -124,6 +126,15 @@ fn blocking_of(row: &'static Row) -> &'static Blocking {
     }
 }
 
+/// The ask with words of its moment put in.
+pub(super) fn resolve(args: Arc<ArgsBuf>, resolved: &Resolved) -> Arc<ArgsBuf> {
+    if resolved.is_empty() {
+        return args;
+    }
+    let word = |n: usize| resolved.iter().find(|(at, _)| *at == n).map(|(_, word)| &word[..]);
+    Arc::new(args.args().iter().enumerate().map(|(n, said)| word(n).unwrap_or(said)).collect())
+}
+
 impl Engine {
     /// The first attempt.
     pub(super) fn ask_blocking(
@@ -159,9 +170,16 @@ impl Engine {
     }
 
     /// An attempt on keys of this shard alone has found nothing.
-    pub(super) fn start_wait(&mut self, origin: Origin, manner: Manner, row: &'static Row, args: Args<'_>) {
+    pub(super) fn start_wait(
+        &mut self,
+        origin: Origin,
+        manner: Manner,
+        row: &'static Row,
+        args: Args<'_>,
+        resolved: &Resolved,
+    ) {
         let arrival = self.process.next_tx();
-        let args = Arc::new(ArgsBuf::from(args));
+        let args = resolve(Arc::new(ArgsBuf::from(args)), resolved);
         let Some(waiter) = self.begin_wait(origin, manner, row, args.clone(), arrival) else { return };
         self.await_all(&waiter);
     }
@@ -215,10 +233,32 @@ impl Engine {
 
     /// Puts a waiter into the queue of a key of this shard.
     pub(super) fn await_key(&mut self, key: &[u8], waiter: Waiter) {
+        self.waits.minding += usize::from(blocking_of(waiter.row).minds_loss);
         let queue = self.waits.queues.entry((waiter.manner.db, key.into())).or_default();
         let at = queue.partition_point(|other| other.arrival <= waiter.arrival);
         queue.insert(at, waiter);
-        self.events.awaited = true;
+        self.heed();
+    }
+
+    /// Asks handlers to tell what those in the queues want to know.
+    fn heed(&mut self) {
+        self.events.awaited = !self.waits.is_empty();
+        let minded = self.waits.minding > 0;
+        if self.events.minded != minded {
+            self.events.minded = minded;
+            self.store.note_faded(self.live.notify != 0 || minded);
+        }
+    }
+
+    /// Something has happened to a key: who minds is to know if what was there is gone.
+    pub(super) fn look_for_loss(&mut self, db: DbId, key: &[u8]) {
+        let place = (db, Box::from(key));
+        let minds = |queue: &VecDeque<Waiter>| queue.iter().any(|waiter| blocking_of(waiter.row).minds_loss);
+        if self.waits.queues.get(&place).is_some_and(minds)
+            && self.store.peek(db, key, self.now.ms()).is_none_or(|entry| entry.kind() != Kind::Stream)
+        {
+            self.events.ready.push((db, Kind::Stream, place.1));
+        }
     }
 
     /// Serves those who wait for keys to which something has come.
@@ -233,12 +273,11 @@ impl Engine {
     fn serve_key(&mut self, db: DbId, kind: Kind, key: Box<[u8]>) {
         let place = (db, key);
         let mut at = 0;
-        while let Some(waiter) = self.waits.queues.get_mut(&place).and_then(|queue| {
-            while queue.get(at).is_some_and(|w| w.claim.is_taken()) {
-                queue.remove(at);
+        loop {
+            while self.waits.queues.get(&place).and_then(|queue| queue.get(at)).is_some_and(|w| w.claim.is_taken()) {
+                self.remove_waiter(&place, at);
             }
-            queue.get(at).cloned()
-        }) {
+            let Some(waiter) = self.waits.queues.get(&place).and_then(|queue| queue.get(at)).cloned() else { break };
             let blocking = blocking_of(waiter.row);
             if blocking.kind != kind || !waiter.claim.take() {
                 at += 1;
@@ -273,6 +312,10 @@ impl Engine {
                 continue;
             }
             self.remove_waiter(&place, at);
+            if out.bytes.first() == Some(&b'-') {
+                self.note_error(&out, 0);
+                self.metrics.rows[waiter.row.id() as usize].failed += 1;
+            }
             if waiter.manner.silent {
                 out.clear();
             }
@@ -286,12 +329,12 @@ impl Engine {
         if self.waits.queues.get(&place).is_some_and(VecDeque::is_empty) {
             self.waits.queues.remove(&place);
         }
-        self.events.awaited = !self.waits.is_empty();
+        self.heed();
     }
 
     fn remove_waiter(&mut self, place: &(DbId, Box<[u8]>), at: usize) {
-        if let Some(queue) = self.waits.queues.get_mut(place) {
-            queue.remove(at);
+        if let Some(waiter) = self.waits.queues.get_mut(place).and_then(|queue| queue.remove(at)) {
+            self.waits.minding -= usize::from(blocking_of(waiter.row).minds_loss);
         }
     }
 
@@ -310,8 +353,9 @@ impl Engine {
         let wait =
             speak(manner.dialect, &mut out, |reply| run_here(&mut ctx, args.args(), &keys, &blocking.attempt, reply));
         self.record();
-        if wait {
-            let Some(waiter) = self.begin_wait(origin, manner, row, args.clone(), arrival) else { return };
+        if let Some(resolved) = wait {
+            let args = resolve(args, &resolved);
+            let Some(waiter) = self.begin_wait(origin, manner, row, args, arrival) else { return };
             return self.await_all(&waiter);
         }
         self.attempt_made(origin, manner, row, &args);
@@ -382,12 +426,18 @@ impl Engine {
     fn forget_key(&mut self, db: DbId, key: &[u8], arrival: u64) {
         let place = (db, Box::from(key));
         if let Some(queue) = self.waits.queues.get_mut(&place) {
-            queue.retain(|waiter| waiter.arrival != arrival);
+            let mut minding = 0;
+            queue.retain(|waiter| {
+                let stays = waiter.arrival != arrival;
+                minding += usize::from(!stays && blocking_of(waiter.row).minds_loss);
+                stays
+            });
             if queue.is_empty() {
                 self.waits.queues.remove(&place);
             }
+            self.waits.minding -= minding;
         }
-        self.events.awaited = !self.waits.is_empty();
+        self.heed();
     }
 
     fn reply_to_wait(&mut self, origin: Origin, manner: Manner, draw: impl FnOnce(&mut dyn Reply)) {
@@ -437,8 +487,8 @@ impl Engine {
         (self.waits.queues.len(), self.waits.timers.len())
     }
 
-    /// Databases were exchanged: what is there now may be what somebody waits for.
-    pub fn look_at_waits(&mut self) {
+    /// Databases were exchanged or emptied: what is there now may be what somebody waits for, or what was there is gone.
+    pub(super) fn look_at_waits(&mut self) {
         let now_ms = self.now.ms();
         let Engine { waits, store, events, .. } = self;
         for (db, key) in waits.queues.keys() {
@@ -446,6 +496,10 @@ impl Engine {
                 let kind = entry.kind();
                 events.ready.push((*db, kind, key.clone()));
             }
+        }
+        if waits.minding > 0 {
+            let keys: Vec<_> = waits.queues.keys().cloned().collect();
+            keys.iter().for_each(|(db, key)| self.look_for_loss(*db, key));
         }
         self.after_write();
     }

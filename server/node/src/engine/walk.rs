@@ -7,11 +7,18 @@ use super::{Engine, speak};
 use crate::ask::{Manner, Origin};
 use crate::shard::locks::{Client, LockKey, TxId};
 use base::{Args, ArgsBuf, Out, ShardId};
-use command::row::{Flag, Job, Row, Walk};
+use command::row::{Flag, Job, Resolved, Row, Walk};
 use command::table;
 
 /// A reply that grows is lent in pieces of about this size, so that none is moved again and again.
 const PIECE_BYTES: usize = 64 * 1024;
+
+/// Lends what has been drawn so far, if that is a piece.
+pub(super) fn seal(drawn: &mut Out) {
+    if drawn.bytes.len() > PIECE_BYTES {
+        drawn.seal();
+    }
+}
 
 /// What is left of an ask.
 pub(super) enum Rest {
@@ -20,7 +27,7 @@ pub(super) enum Rest {
     /// The walk speaks on; `drawn` is the reply so far, `effects` what it did so far.
     Walk { walk: Box<dyn Walk>, drawn: Out, effects: Vec<u8> },
     /// There is nothing yet: the client waits.
-    Wait,
+    Wait(Resolved),
 }
 
 /// An ask whose walk is under way.
@@ -57,7 +64,7 @@ impl Engine {
                 let now_ms = self.now.ms();
                 self.start_walk(Walking { walk, drawn, effects, home, origin, manner, row, args, now_ms });
             }
-            Rest::Wait => self.start_wait(origin, manner, row, args),
+            Rest::Wait(resolved) => self.start_wait(origin, manner, row, args, &resolved),
         }
     }
 
@@ -106,8 +113,8 @@ impl Engine {
         let done = speak(manner.dialect, drawn, |reply| walk.step(&mut ctx, args.args(), reply));
         if manner.silent {
             drawn.clear();
-        } else if drawn.bytes.len() > PIECE_BYTES {
-            drawn.seal();
+        } else {
+            seal(drawn);
         }
         self.hold_effects(effects);
         done

@@ -56,6 +56,8 @@ impl Engine {
             Mail::Gather { id, home, each } => self.gather_part(id, home, each),
             Mail::Part { id, part } => self.gathered(id, part),
             Mail::Feed { conn, generation, bytes } => self.feed(conn, generation, &bytes),
+            Mail::Round(ask) => self.read_round(ask),
+            Mail::Heard { id, shard, found } => self.round_heard(id, shard, found),
             Mail::Wait(word) => self.hear_of_wait(word),
             Mail::Listeners(change) => self.hear_of_listeners(&change),
             Mail::Publish(message) => self.hear_message(&message),
