@@ -271,8 +271,25 @@ fn key_flags(row: &Row, ask: Args<'_>, at: usize) -> u16 {
     let flags = specs.iter().find(|s| s.find(ask).contains(&at)).or(unknown).map_or(0, |s| s.flags);
     match flags & KeyFlag::VARIABLE {
         0 => flags,
-        // SET alone: it reads the old value if it is told to GET it.
+        // As bitfieldGetKeys: a mistake may be a change.
+        _ if row.name == "bitfield" && only_gets(ask.from(2)) => KeyFlag::RO | KeyFlag::ACCESS,
+        _ if row.name == "bitfield" => KeyFlag::RW | KeyFlag::ACCESS | KeyFlag::UPDATE,
+        // SET: it reads the old value if it is told to GET it.
         _ if (3..ask.len()).any(|i| ask.is(i, "GET")) => KeyFlag::RW | KeyFlag::ACCESS | KeyFlag::UPDATE,
         _ => KeyFlag::OW | KeyFlag::UPDATE,
     }
+}
+
+/// Whether words of BITFIELD behind its key change nothing.
+fn only_gets(words: Args<'_>) -> bool {
+    let mut i = 0;
+    while i < words.len() {
+        let left = words.len() - i - 1;
+        i += match () {
+            () if words.is(i, "GET") && left >= 2 => 3,
+            () if words.is(i, "OVERFLOW") && left >= 1 => 2,
+            () => return false,
+        };
+    }
+    true
 }

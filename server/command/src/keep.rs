@@ -2,7 +2,8 @@
 //! Touches: base, store.
 
 use crate::context::{Class, Ctx};
-use base::number::parse_i64;
+use crate::row::Patience;
+use base::number::{parse_f64, parse_i64};
 use base::{DbId, Fault};
 use store::{Cell, Kind};
 
@@ -67,4 +68,22 @@ pub(crate) fn parse_db(word: &[u8], databases: u16) -> Result<DbId, Fault> {
 /// `Together::db` of commands that stay in the database selected.
 pub(crate) fn same_db(_: base::Args<'_>, _: usize, selected: DbId) -> DbId {
     selected
+}
+
+/// How long a blocking command waits: seconds with a fraction, 0 for ever.
+pub(crate) fn patience(word: &[u8], now_ms: u64) -> Result<Patience, Fault> {
+    let out_of_range = || Fault::err("timeout is out of range");
+    let seconds = parse_f64(word).ok_or_else(|| Fault::err("timeout is not a float or out of range"))?;
+    let ms = seconds * 1000.0;
+    // Redis works with 64 bits of mantissa: what is a whole number of ms there has no trace of a fraction.
+    let ms = if (ms - ms.round()).abs() < ms.abs() * 1e-15 { ms.round() } else { ms.ceil() };
+    if ms >= i64::MAX as f64 {
+        return Err(out_of_range());
+    }
+    match ms as i64 {
+        ..0 => Err(Fault::err("timeout is negative")),
+        0 => Ok(Patience::Forever),
+        ms if ms > i64::MAX - now_ms as i64 => Err(out_of_range()),
+        ms => Ok(Patience::Until(now_ms + ms as u64)),
+    }
 }

@@ -200,14 +200,14 @@ pub struct Spikes {
 /// `instantaneous_*`: the mean over the last samples.
 #[derive(Clone, Default, Debug)]
 pub struct Rate {
-    last: (u64, [u64; 3]),
-    samples: [[f64; 3]; 16],
+    last: (u64, [u64; 4]),
+    samples: [[f64; 4]; 16],
     next: usize,
 }
 
 impl Rate {
     /// Takes a sample of counters at `up_us`.
-    pub fn sample(&mut self, up_us: u64, counters: [u64; 3]) {
+    pub fn sample(&mut self, up_us: u64, counters: [u64; 4]) {
         let (then, before) = self.last;
         if up_us > then {
             let s = (up_us - then) as f64 / 1e6;
@@ -217,8 +217,8 @@ impl Rate {
         self.last = (up_us, counters);
     }
 
-    /// Commands, bytes in and bytes out, each a second.
-    pub fn now(&self) -> [f64; 3] {
+    /// Commands, bytes in, bytes out and turns, each a second.
+    pub fn now(&self) -> [f64; 4] {
         std::array::from_fn(|i| self.samples.iter().map(|s| s[i]).sum::<f64>() / self.samples.len() as f64)
     }
 }

@@ -123,6 +123,7 @@ impl Store {
             self.faded.push(Faded { db, key: raw.key().into(), gone });
         }
         if gone {
+            self.counters.expired_fields += self.entry(table, spot).fields(0).map_or(0, |fields| fields.len() as u64);
             // Freed in steps if it is large.
             self.discard(table, spot);
             return None;
@@ -150,6 +151,7 @@ impl Store {
                 removed
             }
         };
+        self.counters.expired_fields += removed as u64;
         self.set_field_timer(table, hash, spot, now_ms);
         if removed > 0
             && let Some(journal) = &mut self.journal

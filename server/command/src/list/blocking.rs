@@ -1,12 +1,10 @@
 //! Room: command. Lists: what waits for an element.
 //! Touches: base, store.
 
-use super::several::{
-    Pop, decide_move, decide_mpop, decide_pop, ends, is_list, read_end, read_move, read_mpop, timeout,
-};
+use super::several::{Pop, decide_move, decide_mpop, decide_pop, ends, is_list, read_end, read_move, read_mpop};
 use super::{Element, End, place, pop_many, popped, speak};
 use crate::context::Ctx;
-use crate::keep::same_db;
+use crate::keep::{patience, same_db};
 use crate::row::{Blocking, Patience, Together};
 use base::{Args, Fault, Reply};
 use store::Kind;
@@ -69,7 +67,7 @@ pub static BLMPOP: Blocking = Blocking {
     kind: Kind::List,
     patience: |args, now_ms| {
         Pop::parse(args, 2)?;
-        timeout(&args[1], now_ms)
+        patience(&args[1], now_ms)
     },
     serve: Some(serve_mpop),
     timed_out: |reply| reply.null_array(),
@@ -78,7 +76,7 @@ pub static BLMPOP: Blocking = Blocking {
 };
 
 fn last_word(args: Args<'_>, now_ms: u64) -> Result<Patience, Fault> {
-    timeout(args.at(args.len() - 1), now_ms)
+    patience(args.at(args.len() - 1), now_ms)
 }
 
 fn serve_pop(ctx: &mut Ctx<'_>, _: Args<'_>, _: usize, key: &[u8], end: End, reply: &mut dyn Reply) -> bool {

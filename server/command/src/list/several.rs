@@ -4,7 +4,7 @@
 use super::{SLICE, at_least, cut, list_again, place, pop_many, popped, pushed};
 use crate::context::Ctx;
 use crate::keep::{or_fault, same_db};
-use crate::row::{CustomWrite, Decide, Parcel, Patience, Read, Reading, Together, Write, Writing};
+use crate::row::{CustomWrite, Decide, Parcel, Read, Reading, Together, Write, Writing};
 use base::{Args, Fault, Reply};
 use std::sync::Arc;
 use store::Kind;
@@ -281,24 +281,6 @@ pub(super) fn decide_pop(decide: &mut Decide<'_>, args: Args<'_>, end: End, repl
         return;
     }
     decide.wait = Some(Vec::new());
-}
-
-/// How long a blocking command waits: seconds with a fraction, 0 for ever.
-pub(super) fn timeout(word: &[u8], now_ms: u64) -> Result<Patience, Fault> {
-    let out_of_range = || Fault::err("timeout is out of range");
-    let seconds = base::number::parse_f64(word).ok_or_else(|| Fault::err("timeout is not a float or out of range"))?;
-    let ms = seconds * 1000.0;
-    // Redis works with 64 bits of mantissa: what is a whole number of ms there has no trace of a fraction.
-    let ms = if (ms - ms.round()).abs() < ms.abs() * 1e-15 { ms.round() } else { ms.ceil() };
-    if ms >= i64::MAX as f64 {
-        return Err(out_of_range());
-    }
-    match ms as i64 {
-        ..0 => Err(Fault::err("timeout is negative")),
-        0 => Ok(Patience::Forever),
-        ms if ms > i64::MAX - now_ms as i64 => Err(out_of_range()),
-        ms => Ok(Patience::Until(now_ms + ms as u64)),
-    }
 }
 
 /// Whether there is a list.

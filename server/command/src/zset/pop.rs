@@ -4,9 +4,8 @@
 use super::gather::{Bunch, Gathering, read_operand};
 use super::remove::removed;
 use super::*;
-use crate::keep::same_db;
-use crate::row::{Blocking, Decide, Fetched, Patience, Read, Reading, Together, Write, Writing};
-use base::number::parse_f64;
+use crate::keep::{patience, same_db};
+use crate::row::{Blocking, Decide, Fetched, Read, Reading, Together, Write, Writing};
 use std::sync::Arc;
 
 /// Members that one slice removes.
@@ -344,24 +343,6 @@ const BZPOPMIN_LIKE: Blocking = Blocking {
     waits_for: |_| true,
     minds_loss: false,
 };
-
-/// How long a client waits: seconds with a fraction, 0 for ever.
-fn patience(word: &[u8], now_ms: u64) -> Result<Patience, Fault> {
-    let out_of_range = || Fault::err("timeout is out of range");
-    let seconds = parse_f64(word).ok_or_else(|| Fault::err("timeout is not a float or out of range"))?;
-    let ms = seconds * 1000.0;
-    // Redis works with 64 bits of mantissa: what is a whole number of ms there has no trace of a fraction.
-    let ms = if (ms - ms.round()).abs() < ms.abs() * 1e-15 { ms.round() } else { ms.ceil() };
-    if ms >= i64::MAX as f64 {
-        return Err(out_of_range());
-    }
-    match ms as i64 {
-        ..0 => Err(Fault::err("timeout is negative")),
-        0 => Ok(Patience::Forever),
-        ms if ms > i64::MAX - now_ms as i64 => Err(out_of_range()),
-        ms => Ok(Patience::Until(now_ms + ms as u64)),
-    }
-}
 
 /// Something has come to `key`.
 fn serve(ctx: &mut Ctx<'_>, key: &[u8], end: End, count: usize, form: Form, reply: &mut dyn Reply) -> bool {

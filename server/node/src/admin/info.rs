@@ -33,7 +33,7 @@ pub(super) struct Part {
     pub acl_denied_auth: u64,
     pub turns: u64,
     pub sleeps: u64,
-    pub rate: [f64; 3],
+    pub rate: [f64; 4],
     pub client_memory: ClientMemory,
     pub store_bytes: usize,
     pub store_overhead: usize,
@@ -177,6 +177,7 @@ impl Part {
             all.counters.hits += p.counters.hits;
             all.counters.misses += p.counters.misses;
             all.counters.expired += p.counters.expired;
+            all.counters.expired_fields += p.counters.expired_fields;
             all.counters.evicted += p.counters.evicted;
             all.together += p.together;
             all.yields += p.yields;
@@ -391,6 +392,9 @@ fn server(e: &Engine, cluster: bool, t: &mut Text) {
     t.line("arch_bits", usize::BITS);
     t.line("monotonic_clock", "POSIX clock_gettime");
     t.line("multiplexing_api", "io_uring");
+    t.line("atomicvar_api", "rust-std");
+    // No C compiler had a part in it.
+    t.line("gcc_version", "0.0.0");
     t.line("process_id", std::process::id());
     t.line("process_supervised", config.supervised.name());
     t.line("run_id", &facts.run_id);
@@ -520,6 +524,7 @@ fn stats(all: &Part, t: &mut Text) {
     t.line("rejected_connections", all.rejected);
     t.zeros(&["sync_full", "sync_partial_ok", "sync_partial_err"]);
     t.line("expired_keys", all.counters.expired);
+    t.line("expired_subkeys", all.counters.expired_fields);
     t.line("expired_stale_perc", "0.00");
     t.zeros(&["expired_time_cap_reached_count", "expire_cycle_cpu_milliseconds"]);
     t.line("evicted_keys", all.counters.evicted);
@@ -547,6 +552,11 @@ fn stats(all: &Part, t: &mut Text) {
     // Of all shards; what they spin counts, what they sleep does not.
     t.line("eventloop_duration_sum", all.cpu.system_us + all.cpu.user_us);
     t.line("eventloop_duration_cmd_sum", all.rows.iter().map(|r| r.ns).sum::<u64>() / 1000);
+    t.line("instantaneous_eventloop_cycles_per_sec", all.rate[3] as u64);
+    t.line(
+        "instantaneous_eventloop_duration_usec",
+        (all.cpu.system_us + all.cpu.user_us).checked_div(all.turns).unwrap_or(0),
+    );
     t.line("acl_access_denied_auth", all.acl_denied_auth);
     t.zeros(&["acl_access_denied_cmd", "acl_access_denied_key", "acl_access_denied_channel"]);
 }

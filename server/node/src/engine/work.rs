@@ -166,7 +166,7 @@ impl Engine {
 
     /// Every 100 ms.
     fn cron(&mut self) {
-        let counters = [self.metrics.commands, self.metrics.bytes_in, self.metrics.bytes_out];
+        let counters = [self.metrics.commands, self.metrics.bytes_in, self.metrics.bytes_out, self.metrics.turns];
         self.metrics.rate.sample(self.now.up_us, counters);
         self.process.report(self.me, self.store.bytes());
         let n = self.conns.capacity().max(1);
