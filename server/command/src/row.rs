@@ -297,7 +297,8 @@ pub trait Job: Send {
     fn holds(&self) -> bool {
         false
     }
-    /// What it must know before it goes on; asked for when `step` has said false. Only of a row that `roams`, and only if `holds`.
+    /// What it must know before it goes on; asked for when `step` has said false. Only of keys that the ask names, or of a row that
+    /// `roams`; only if it `holds`; and not where all keys lie on one shard and `Together` is run there at once.
     fn wants(&mut self) -> Option<Wanted> {
         None
     }

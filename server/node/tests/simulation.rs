@@ -5,8 +5,8 @@
 mod sim;
 
 use node::session::Door;
+use sim::check::{self, Command, is_serialisable};
 use sim::{Rng, Sim, reply, resp, seeds};
-use std::collections::HashSet;
 
 const KEYS: usize = 4;
 /// Names whose slots lie apart, so that on several shards the keys do too.
@@ -33,8 +33,7 @@ enum Op {
     AppendToThere(usize, String),
 }
 
-/// Orders that the search tries before it gives up: with many commands that nobody saw answered there may be too many.
-const ORDERS_MAX: usize = 500_000;
+type Event = check::Event<Op>;
 
 type State = [Option<String>; KEYS];
 
@@ -153,21 +152,27 @@ impl Op {
         }
         w
     }
+}
 
-    /// Bits of the keys it names.
-    fn keys(&self) -> u8 {
-        let bits = |ks: &mut dyn Iterator<Item = usize>| ks.fold(0, |b, k| b | 1u8 << k);
+impl Command for Op {
+    type State = State;
+
+    fn keys(&self) -> u32 {
+        let bits = |ks: &mut dyn Iterator<Item = usize>| ks.fold(0, |b, k| b | 1u32 << k);
         match self {
             Op::Get(k) | Op::Set(k, _) | Op::Incr(k) | Op::Append(k, _) => 1 << k,
             Op::Add(k, _) | Op::Replace(k, _) | Op::AppendToThere(k, _) => 1 << k,
             Op::Del(ks) | Op::Exists(ks) | Op::Mget(ks) => bits(&mut ks.iter().copied()),
             Op::Mset(kvs) | Op::Msetnx(kvs) => bits(&mut kvs.iter().map(|kv| kv.0)),
             Op::Rename(a, b) | Op::Copy(a, b, _) => 1 << a | 1 << b,
-            Op::Flushall => 0xFF,
+            Op::Flushall => u32::MAX,
         }
     }
 
-    /// What Redis does on one thread.
+    fn reads(&self) -> bool {
+        matches!(self, Op::Get(_) | Op::Mget(_) | Op::Exists(_))
+    }
+
     fn apply(&self, s: &mut State) -> String {
         let int = |yes: bool| if yes { "1" } else { "0" }.to_string();
         match self {
@@ -241,75 +246,6 @@ impl Op {
             }
         }
     }
-}
-
-/// One command as the outside saw it. Times are steps of the simulation.
-struct Event {
-    client: usize,
-    op: Op,
-    sent: u64,
-    answered: u64,
-    /// None: no reply was seen.
-    reply: Option<String>,
-    /// The client hung up before it was answered: it may have been done or not.
-    lost: bool,
-}
-
-/// Whether there is one order of all commands that gives every reply, puts whatever was answered before something was sent
-/// before it, and keeps a client's commands on one key in the order it sent them. Search as by Wing and Gong, with the
-/// memory of Lowe ("Testing for linearizability", 2017).
-///
-/// None: too many orders to try them all.
-fn is_serialisable(events: &[Event]) -> Option<bool> {
-    // What was read and not seen says nothing.
-    let reads = |op: &Op| matches!(op, Op::Get(_) | Op::Mget(_) | Op::Exists(_));
-    let events: Vec<&Event> = events.iter().filter(|e| e.reply.is_some() || !reads(&e.op)).collect();
-    assert!(events.len() <= 64, "a bit for each");
-    let n = events.len();
-    let mut before = vec![0u64; n];
-    for (i, e) in events.iter().enumerate() {
-        for (j, f) in events.iter().enumerate() {
-            let pipelined = f.client == e.client && j < i && f.op.keys() & e.op.keys() != 0;
-            // Nothing comes after the last look.
-            if f.answered < e.sent || pipelined || e.sent == u64::MAX && i != j {
-                before[i] |= 1 << j;
-            }
-        }
-    }
-    // What was answered first, or asked long ago, is tried first: it is last on the stack.
-    let mut latest_first: Vec<usize> = (0..n).collect();
-    latest_first.sort_by_key(|&i| std::cmp::Reverse(events[i].answered.min(events[i].sent.saturating_add(100))));
-    let all = if n == 64 { u64::MAX } else { (1 << n) - 1 };
-    let mut seen: HashSet<(u64, State)> = HashSet::new();
-    let mut stack = vec![(0u64, State::default())];
-    while let Some((done, state)) = stack.pop() {
-        if done == all {
-            return Some(true);
-        }
-        if seen.len() > ORDERS_MAX {
-            return None;
-        }
-        for &i in &latest_first {
-            if done & 1 << i != 0 || before[i] & !done != 0 {
-                continue;
-            }
-            let mut next = state.clone();
-            let mut go_on = |state: State| {
-                let item = (done | 1 << i, state);
-                if seen.insert(item.clone()) {
-                    stack.push(item);
-                }
-            };
-            let told = events[i].op.apply(&mut next);
-            if events[i].reply.as_ref().is_none_or(|seen| *seen == told) {
-                go_on(next);
-            }
-            if events[i].lost {
-                go_on(state.clone());
-            }
-        }
-    }
-    Some(false)
 }
 
 /// Runs some clients at once, of either protocol, some of whom ask in silence or hang up, and returns what they saw. The events
@@ -417,16 +353,7 @@ fn histories_are_strictly_serialisable() {
                 continue;
             };
             if !fine {
-                for e in &events {
-                    println!(
-                        "{:>6} {:>6} client {} {:?} -> {}",
-                        e.sent,
-                        e.answered,
-                        e.client,
-                        e.op,
-                        e.reply.as_deref().unwrap_or("?")
-                    );
-                }
+                check::tell(&events);
                 panic!("not serialisable: TORC_SEED={seed}, {shards} shards");
             }
             together += sim.engines.iter().map(|e| e.metrics.together).sum::<u64>();

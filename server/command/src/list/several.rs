@@ -4,7 +4,7 @@
 use super::{SLICE, at_least, cut, list_again, place, pop_many, popped, pushed};
 use crate::context::Ctx;
 use crate::keep::{or_fault, same_db};
-use crate::row::{CustomWrite, Decide, Parcel, Read, Reading, Together, Write, Writing};
+use crate::row::{CustomWrite, Decide, Job, KeyWrite, Parcel, Read, Reading, Together, Write, Writing};
 use base::{Args, Fault, Reply};
 use std::sync::Arc;
 use store::Kind;
@@ -241,22 +241,63 @@ pub(super) fn decide_mpop(decide: &mut Decide<'_>, args: Args<'_>, at: usize, wa
     let pop = or_fault!(Pop::parse(args, at), reply);
     for n in 0..pop.keys {
         let Some(many) = or_fault!(decide.parcel::<Many>(n), reply) else { continue };
-        reply.array(2);
-        reply.bulk(&args[pop.first + n]);
-        reply.array(many.count);
-        for (_, item) in pack::iter::<false>(&many.packed) {
-            reply.bulk(item.text(&mut [0; 20]));
-        }
+        let count = many.count;
         let write = move |ctx: &mut Ctx<'_>, key: &[u8]| {
-            cut(ctx, key, pop.end, many.count);
+            cut(ctx, key, pop.end, count);
             Writing::Done
         };
         decide.writes.push((n, decide.db, Write::Custom(Box::new(write))));
+        let mut popped = Popped { key: args[pop.first + n].into(), many, at: None };
+        if count > SLICE {
+            decide.job = Some(Box::new(popped));
+        } else {
+            popped.speak(reply);
+        }
         return;
     }
     decide.wait = waits.then(Vec::new);
     if !waits {
         reply.null_array();
+    }
+}
+
+/// What was popped of a key, on its way into the reply.
+struct Popped {
+    key: Box<[u8]>,
+    many: Copied,
+    /// Where the next element begins, once the reply has a head.
+    at: Option<usize>,
+}
+
+impl Popped {
+    /// Speaks a slice of the elements. True when all are spoken.
+    fn speak(&mut self, reply: &mut dyn Reply) -> bool {
+        let at = self.at.unwrap_or_else(|| {
+            reply.array(2);
+            reply.bulk(&self.key);
+            reply.array(self.many.count);
+            0
+        });
+        let mut next = self.many.packed.len();
+        for (n, (from, item)) in pack::iter_from::<false>(&self.many.packed, at).enumerate() {
+            if n == SLICE {
+                next = from;
+                break;
+            }
+            reply.bulk(item.text(&mut [0; 20]));
+        }
+        self.at = Some(next);
+        next == self.many.packed.len()
+    }
+}
+
+impl Job for Popped {
+    fn step(&mut self, _: usize) -> bool {
+        true
+    }
+
+    fn finish(&mut self, _: &mut Vec<KeyWrite>, reply: &mut dyn Reply) -> bool {
+        self.speak(reply)
     }
 }
 

@@ -2,9 +2,11 @@
 //! Touches: base, store.
 //!
 //! One machine (`Algebra`) walks over members and asks other sets for them, in slices. On keys of one shard it works on the
-//! sets where they lie. Otherwise each set comes as a bag (`store::set::Bag`), packed, and a job does the same on those.
+//! sets where they lie. Otherwise each set comes as a bag (`store::set::Bag`), packed, and a job does the same on those; of an
+//! intersection only the smallest set comes whole (`probe`).
 
 mod machine;
+mod probe;
 
 use super::*;
 use crate::keep::same_db;
@@ -12,6 +14,7 @@ use crate::row::{Decide, Fetched, Job, KeyWrite, Read, Reading, Together, Write,
 use base::DbId;
 use base::number::{parse_i64, push_u64};
 use machine::{Algebra, Operand};
+use probe::Probing;
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
@@ -106,7 +109,7 @@ macro_rules! commands {
                 decide: |decide, args, _: &[Fetched<'_>], reply| {
                     let ask: fn(Args<'_>) -> Result<Ask, Fault> = $ask;
                     let ask = or_fault!(ask(args), reply);
-                    decide_far(decide, ask, reply);
+                    decide_far(decide, args, ask, reply);
                 },
                 db: same_db,
             };
@@ -243,67 +246,129 @@ fn go_on_store(ctx: &mut Ctx<'_>, key: &[u8], bag: &Bag, cursor: u64, event: &'s
 
 // Keys of several shards.
 
-/// What a shard reads at the `n`th key of the ask: the members, none if there is no set.
-type Members = Result<Option<Bag>, Fault>;
+/// What a shard reads at the `n`th key of the ask.
+type Members = Result<Member, Fault>;
+
+enum Member {
+    /// There is no set.
+    Absent,
+    Bag(Bag),
+    /// Of an intersection, one with so many members: they stay where they are for now.
+    Large(usize),
+}
+
+impl Member {
+    fn len(&self) -> usize {
+        match self {
+            Member::Absent => 0,
+            Member::Bag(bag) => bag.len(),
+            Member::Large(len) => *len,
+        }
+    }
+}
 
 fn read(ask: Result<Ask, Fault>, n: usize) -> Read {
     match ask {
         // The destination's value goes, whatever it is; a bad ask is refused by `decide`.
+        Ok(ask) if n >= ask.ahead() && ask.op == Op::Inter => Read::Custom(Arc::new(read_if_small)),
         Ok(ask) if n >= ask.ahead() => Read::Custom(Arc::new(read_members)),
         _ => Read::Skip,
     }
 }
 
+/// All that a set holds.
 fn read_members(ctx: &mut Ctx<'_>, key: &[u8]) -> Reading {
-    let found = match elements(ctx, key) {
-        Err(fault) => Err(fault),
-        Ok(None) => Ok(None),
-        Ok(Some(elements)) => {
-            let mut bag = Bag::new();
-            let mut cursor = bag.take(elements, 0, SLICE);
-            if cursor != 0 {
-                let mut bag = Some(bag);
-                return Reading::Later(Box::new(move |ctx, key| {
-                    if let (Some(bag), Some(elements)) = (&mut bag, elements_again(ctx, key)) {
-                        cursor = bag.take(elements, cursor, SLICE);
-                    }
-                    (cursor == 0).then(|| Box::new(Members::Ok(bag.take())) as crate::row::Parcel)
-                }));
-            }
-            Ok(Some(bag))
+    match elements(ctx, key).map(|elements| elements.is_some()) {
+        Err(fault) => Reading::Now(Box::new(Members::Err(fault))),
+        Ok(true) => read_rest(ctx, key),
+        Ok(false) => {
+            missed(ctx, key);
+            Reading::Now(Box::new(Members::Ok(Member::Absent)))
         }
-    };
-    if matches!(found, Ok(None)) {
-        missed(ctx, key);
     }
-    Reading::Now(Box::new(found as Members))
+}
+
+/// The same of a small set; of a large one how many there are.
+fn read_if_small(ctx: &mut Ctx<'_>, key: &[u8]) -> Reading {
+    match elements(ctx, key) {
+        Ok(Some(elements)) if elements.len() > SLICE => {
+            Reading::Now(Box::new(Members::Ok(Member::Large(elements.len()))))
+        }
+        Ok(Some(_)) => read_rest(ctx, key),
+        Ok(None) => {
+            missed(ctx, key);
+            Reading::Now(Box::new(Members::Ok(Member::Absent)))
+        }
+        Err(fault) => Reading::Now(Box::new(Members::Err(fault))),
+    }
+}
+
+/// What is at a key that was looked up before.
+fn read_rest(ctx: &mut Ctx<'_>, key: &[u8]) -> Reading {
+    let (mut cursor, mut bag) = (0, Some(Bag::new()));
+    let mut go_on = move |ctx: &mut Ctx<'_>, key: &[u8]| {
+        cursor = match (&mut bag, elements_again(ctx, key)) {
+            (Some(bag), Some(elements)) => bag.take(elements, cursor, SLICE),
+            _ => 0,
+        };
+        (cursor == 0).then(|| {
+            let members: Members = Ok(bag.take().map_or(Member::Absent, Member::Bag));
+            Box::new(members) as crate::row::Parcel
+        })
+    };
+    match go_on(ctx, key) {
+        Some(members) => Reading::Now(members),
+        None => Reading::Later(Box::new(go_on)),
+    }
 }
 
 /// Up to this many members altogether are worked off at once.
 const FAR_AT_ONCE: usize = 2 * SLICE;
 
-fn decide_far(decide: &mut Decide<'_>, ask: Ask, reply: &mut dyn Reply) {
-    let mut bags = Vec::with_capacity(ask.end - ask.first);
+fn decide_far(decide: &mut Decide<'_>, args: Args<'_>, ask: Ask, reply: &mut dyn Reply) {
+    let mut operands = Vec::with_capacity(ask.end - ask.first);
     let mut fault = None;
     for n in 0..ask.end - ask.first {
         match decide.parcel::<Members>(ask.ahead() + n) {
-            Ok(bag) => bags.push(bag),
+            Ok(members) => operands.push(members),
             Err(wrong) => fault = Some(wrong),
         }
     }
     if let Some(fault) = fault {
         return reply.fault(&fault);
     }
-    let lens: Vec<Option<usize>> = bags.iter().map(|bag| bag.as_ref().map(Bag::len)).collect();
-    let seed = RandomState::new().build_hasher().finish();
-    let algebra = Algebra::new(ask.op, ask.result, &lens, seed);
-    let mut far = Far { ask, db: decide.db, bags, algebra, seed, computed: false, cursor: 0, drawn: Vec::new() };
-    if lens.iter().flatten().sum::<usize>() > FAR_AT_ONCE {
+    let has = |pick: fn(&Member) -> bool| operands.iter().any(pick);
+    if has(|operand| matches!(operand, Member::Large(_))) && !has(|operand| matches!(operand, Member::Absent)) {
+        let keys = (ask.first..ask.end).map(|i| args.at(i)).collect();
+        decide.job = Some(Box::new(Probing::new(ask, decide.db, keys, operands)));
+        return;
+    }
+    let bags: Vec<Option<Bag>> = operands
+        .into_iter()
+        .map(|operand| match operand {
+            Member::Absent => None,
+            Member::Bag(bag) => Some(bag),
+            // One that is absent makes the intersection empty.
+            Member::Large(_) => Some(Bag::new()),
+        })
+        .collect();
+    let members: usize = bags.iter().flatten().map(Bag::len).sum();
+    let mut far = Far::new(ask, decide.db, bags);
+    if members > FAR_AT_ONCE {
         decide.job = Some(Box::new(far));
         return;
     }
     while !far.step(usize::MAX) {}
     far.finish(&mut decide.writes, reply);
+}
+
+impl Far {
+    fn new(ask: Ask, db: DbId, bags: Vec<Option<Bag>>) -> Far {
+        let lens: Vec<Option<usize>> = bags.iter().map(|bag| bag.as_ref().map(Bag::len)).collect();
+        let seed = RandomState::new().build_hasher().finish();
+        let algebra = Algebra::new(ask.op, ask.result, &lens, seed);
+        Far { ask, db, bags, algebra, seed, computed: false, cursor: 0, drawn: Vec::new() }
+    }
 }
 
 struct Far {

@@ -23,10 +23,6 @@ impl Piece {
         let (score, to) = self.ends[i];
         (&self.names[from..to], score)
     }
-
-    fn items(&self) -> impl Iterator<Item = (&[u8], f64)> + Clone {
-        (0..self.ends.len()).map(|i| self.item(i))
-    }
 }
 
 /// Members with scores, owned, in their order.
@@ -63,10 +59,6 @@ impl Bunch {
 
     pub(super) fn piece_len(&self, piece: usize) -> usize {
         self.pieces[piece].ends.len()
-    }
-
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (&[u8], f64)> + Clone {
-        self.pieces.iter().flat_map(Piece::items)
     }
 }
 
@@ -127,7 +119,7 @@ pub(crate) enum Held {
 }
 
 impl Held {
-    fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         match self {
             Held::Bunch(bunch) => bunch.len(),
             Held::Chosen(chosen) => chosen.len(),
@@ -135,7 +127,7 @@ impl Held {
     }
 
     /// Names at most `SLICE` members from `from` on.
-    fn some(&self, from: usize, mut visit: impl FnMut(&[u8], f64)) {
+    pub(super) fn some(&self, from: usize, mut visit: impl FnMut(&[u8], f64)) {
         match self {
             Held::Bunch(bunch) => {
                 // Every piece but the last has as many members, unless their names are long.

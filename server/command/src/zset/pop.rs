@@ -1,11 +1,11 @@
 //! Room: command. Members are taken from an end: at once, from the first of several keys that has some, or when they come.
 //! Touches: base, store.
 
-use super::gather::{Bunch, Gathering, read_operand};
+use super::gather::{Bunch, Gathering, Held, read_operand};
 use super::remove::removed;
 use super::*;
 use crate::keep::{patience, same_db};
-use crate::row::{Blocking, Decide, Fetched, Read, Reading, Together, Write, Writing};
+use crate::row::{Blocking, Decide, Fetched, Job, KeyWrite, Read, Reading, Together, Write, Writing};
 use std::sync::Arc;
 
 /// Members that one slice removes.
@@ -242,12 +242,51 @@ fn pop_first(
             Ok(bunch) if bunch.len() == 0 => continue,
             Ok(bunch) => bunch,
         };
-        form.head(args.at(first_key + n), bunch.len(), reply);
-        bunch.iter().for_each(|(member, score)| form.item(member, score, reply));
         decide.writes.push((n, decide.db, take_write(end, bunch.len())));
+        let many = bunch.len() > SLICE;
+        let mut popped = Popped { key: args.at(first_key + n).into(), form, bunch: Held::Bunch(bunch), spoken: None };
+        if many {
+            decide.job = Some(Box::new(popped));
+        } else {
+            popped.speak(reply);
+        }
         return true;
     }
     false
+}
+
+/// What was taken of a key, on its way into the reply.
+struct Popped {
+    key: Box<[u8]>,
+    form: Form,
+    bunch: Held,
+    /// How many members are in the reply, once it has a head.
+    spoken: Option<usize>,
+}
+
+impl Popped {
+    /// Speaks a slice of the members. True when all are spoken.
+    fn speak(&mut self, reply: &mut dyn Reply) -> bool {
+        let len = self.bunch.len();
+        let from = self.spoken.unwrap_or_else(|| {
+            self.form.head(&self.key, len, reply);
+            0
+        });
+        self.bunch.some(from, |member, score| self.form.item(member, score, reply));
+        let until = len.min(from + SLICE);
+        self.spoken = Some(until);
+        until == len
+    }
+}
+
+impl Job for Popped {
+    fn step(&mut self, _: usize) -> bool {
+        true
+    }
+
+    fn finish(&mut self, _: &mut Vec<KeyWrite>, reply: &mut dyn Reply) -> bool {
+        self.speak(reply)
+    }
 }
 
 fn take_write(end: End, count: usize) -> Write {

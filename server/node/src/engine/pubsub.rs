@@ -106,8 +106,14 @@ impl Engine {
             return self.answer_drawn(index, out);
         }
         let generation = self.conns[index as usize].generation;
-        // Told as if all were new: those that were not are taken back below.
-        let change = Change { shard: me, scope, names: names.clone(), more: true };
+        // Others are told once of each that is new. What an ask before this one has made known meanwhile is taken back below.
+        let mut told = Vec::new();
+        for name in names.iter() {
+            if !told.contains(name) && !self.listens_to(index, scope, name) {
+                told.push(name.clone());
+            }
+        }
+        let change = Change { shard: me, scope, names: told.clone().into(), more: true };
         self.gather(
             index,
             move |engine| {
@@ -118,20 +124,24 @@ impl Engine {
             },
             move |engine, _: Vec<()>, reply| {
                 let there = engine.conns.get(index as usize).is_some_and(|c| c.generation == generation && !c.gone);
-                let unheard = if there { engine.begin_to_listen(index, scope, &names, reply) } else { names.to_vec() };
-                engine.tell_of_listeners(scope, unheard, false);
+                told.retain(|name| !there || engine.listens_to(index, scope, name));
+                if there {
+                    engine.begin_to_listen(index, scope, &names, reply);
+                }
+                engine.tell_of_listeners(scope, told, false);
             },
         );
     }
 
-    /// Puts a connection into this shard's books and confirms each name; the names that it listened to already.
-    fn begin_to_listen(&mut self, index: u32, scope: Scope, names: &[Name], reply: &mut dyn Reply) -> Vec<Name> {
-        let mut known = Vec::new();
+    fn listens_to(&self, index: u32, scope: Scope, name: &Name) -> bool {
+        self.listening.of.get(&index).is_some_and(|mine| mine[scope as usize].contains(name))
+    }
+
+    /// Puts a connection into this shard's books and confirms each name.
+    fn begin_to_listen(&mut self, index: u32, scope: Scope, names: &[Name], reply: &mut dyn Reply) {
         for name in names {
             let mine = self.listening.of.entry(index).or_default();
-            if mine[scope as usize].contains(name) {
-                known.push(name.clone());
-            } else {
+            if !mine[scope as usize].contains(name) {
                 mine[scope as usize].push(name.clone());
                 self.listening.names[scope as usize].entry(name.clone()).or_default().here.push(index);
             }
@@ -139,7 +149,6 @@ impl Engine {
             confirm(Scope::SUBSCRIBED[scope as usize], Some(name), count, reply);
         }
         self.note_listening(index);
-        known
     }
 
     /// UNSUBSCRIBE and its kin. No names: all.

@@ -146,9 +146,10 @@ impl Engine {
         manner: Manner,
         on_shard_port: bool,
     ) -> Served {
-        if let Err(fault) = (blocking.patience)(args, self.now.ms()) {
-            return self.refuse(index, Some(row), &fault);
-        }
+        let may_wait = match (blocking.patience)(args, self.now.ms()) {
+            Err(fault) => return self.refuse(index, Some(row), &fault),
+            Ok(patience) => patience != Patience::None,
+        };
         let mut keys = Vec::new();
         if let Err(fault) = table::keys_of(row, args, &mut keys) {
             return self.refuse(index, Some(row), &fault);
@@ -156,14 +157,15 @@ impl Engine {
         let owner = self.owner(args.at(keys[0]));
         let together = keys.iter().all(|&k| self.owner(args.at(k)) == owner);
         if together && owner == self.me {
+            // What it asks next waits until this is answered: also where this has to wait for a lock before its first look.
+            self.conns[index as usize].fence |= may_wait;
             self.run_local(index, row, args, manner);
         } else if together && on_shard_port {
             return self.moved(index, row, base::slot::slot_of(args.at(keys[0])));
         } else if self.conns[index as usize].order.is_full() {
             return Served::Stall(crate::session::Stall::Order);
         } else {
-            // What it asks next waits until this is answered.
-            self.conns[index as usize].fence = true;
+            self.conns[index as usize].fence |= may_wait;
             self.begin_together(index, row, &blocking.attempt, args, &keys, false, manner);
         }
         Served::Done
@@ -289,17 +291,27 @@ impl Engine {
                     break;
                 }
                 self.remove_waiter(&place, at);
-                if waiter.home == self.me {
-                    self.attempt_again(waiter.origin);
-                } else {
+                if waiter.home != self.me {
                     self.outbox[waiter.home.index()].mail(Mail::Wait(Word::Again(waiter.origin)));
+                    break;
                 }
-                break;
+                self.attempt_again(waiter.origin);
+                if self.shards() > 1 {
+                    break;
+                }
+                // It has replied: what it has left here comes before what it has brought elsewhere.
+                continue;
             };
             let mut out = Out::new();
             let mut ctx = self.ctx(db, waiter.manner.no_touch);
             let served = speak(waiter.manner.dialect, &mut out, |reply| {
-                serve(&mut ctx, waiter.args.args(), waiter.n, &place.1, reply)
+                let args = waiter.args.args();
+                let served = serve(&mut ctx, args, waiter.n, &place.1, reply);
+                // Who comes next sees what this one has left: all at once, then.
+                if let Some(mut walk) = ctx.walk.take() {
+                    while !walk.step(&mut ctx, args, reply) {}
+                }
+                served
             });
             self.record();
             if !served {

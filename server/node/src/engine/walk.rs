@@ -5,7 +5,7 @@ use super::effects::Share;
 use super::together::Part;
 use super::{Engine, speak};
 use crate::ask::{Manner, Origin};
-use crate::shard::locks::{Client, LockKey, TxId};
+use crate::shard::locks::{Client, LockKey, Turn, TxId};
 use base::{Args, ArgsBuf, Out, ShardId};
 use command::row::{Flag, Job, Resolved, Row, Walk};
 use command::table;
@@ -78,14 +78,17 @@ impl Engine {
         let Origin { conn, generation, .. } = walking.origin;
         let client = Client { shard: walking.home.0, conn, generation };
         self.parts.insert(id, Part::Walking);
+        let names: Vec<LockKey> = keys.iter().map(|&(key, _)| key).collect();
         self.lock(id, client, keys);
-        self.pump();
-        if !self.locks.holds(id) {
-            // It had to wait before, and others hold its keys by now, who begin when it ends: all at once, then.
+        if !self.locks.holds(id) || self.are_freed(&names) {
+            // It had to wait before, and others hold its keys by now, or were freed with it and begin when it ends: all at
+            // once, then.
             while !self.step_walk(&mut walking) {}
             self.end_walk(id, walking);
+            self.pump();
             return;
         }
+        self.pump();
         for &k in &words {
             self.store.pin(walking.manner.db, walking.args.args().at(k));
         }
@@ -103,6 +106,16 @@ impl Engine {
             engine.pump();
             true
         }));
+    }
+
+    /// Whether asks on some of these keys are about to run, which have left their queues already.
+    fn are_freed(&self, keys: &[LockKey]) -> bool {
+        self.turns.iter().any(|turn| {
+            let Turn::Run(ask) = turn else { return false };
+            let (args, mut words) = (ask.args.args(), Vec::new());
+            table::keys_of(ask.row, args, &mut words).expect("its keys were found when it was routed");
+            words.iter().any(|&k| keys.contains(&self.lock_key(args.at(k))))
+        })
     }
 
     fn step_walk(&mut self, walking: &mut Walking) -> bool {

@@ -2,6 +2,7 @@
 //! and hang up, all from a seed.
 #![allow(dead_code, reason = "each test file is a crate of its own and uses what it needs")]
 
+pub mod check;
 #[path = "../../../command/tests/common/replay.rs"]
 mod replay;
 
@@ -355,7 +356,7 @@ impl Sim {
     }
 
     /// What keeps the node from being quiet.
-    fn unrest(&self) -> String {
+    pub fn unrest(&self) -> String {
         let mut all = Vec::new();
         for (n, c) in self.clients.iter().enumerate() {
             if !c.to.is_empty() || c.flight.is_some() || c.closed != c.shut {
@@ -433,7 +434,7 @@ pub fn reply(bytes: &[u8]) -> Option<(String, usize)> {
             (bytes.len() >= to + 2).then(|| (String::from_utf8_lossy(&bytes[from..to]).into_owned(), to + 2))
         }
         b'*' => {
-            let n: usize = line.parse().expect("a count");
+            let Ok(n) = line.parse::<usize>() else { return Some(("nil".into(), end + 2)) };
             let mut at = end + 2;
             let mut items = Vec::new();
             for _ in 0..n {
