@@ -9,7 +9,9 @@ use common::{Dice, steps, store, tuning};
 use std::collections::BTreeMap;
 use store::hash::HashCell;
 use store::list::End;
-use store::rdb::Placed;
+use store::rdb::file::read::{Item, ReadOptions, Reader};
+use store::rdb::file::{VERSION_TIMED, write};
+use store::rdb::{Placed, crc64};
 use store::set::SetCell;
 use store::stream::{Bound, Id, Nack, Trim};
 use store::zset::{How, ZsetMut, ZsetRef};
@@ -31,14 +33,14 @@ enum Plain {
 }
 
 #[derive(Clone, PartialEq, Debug)]
-struct Item {
+struct Kept {
     value: Plain,
     deadline: Option<u64>,
     flags: u32,
     version: Option<u64>,
 }
 
-type All = BTreeMap<(u16, Vec<u8>), Item>;
+type All = BTreeMap<(u16, Vec<u8>), Kept>;
 
 /// What a live entry holds; fields that are due at `now_ms` are not there.
 fn plain(entry: Entry<'_>, now_ms: u64) -> Plain {
@@ -81,7 +83,7 @@ fn copy(store: &Store, now_ms: u64) -> All {
     for db in 0..store.databases() {
         store.scan(DbId(db), 0, usize::MAX, now_ms, |key, entry| {
             let value = plain(entry, now_ms);
-            let item = Item { value, deadline: entry.deadline(), flags: entry.flags(), version: entry.version() };
+            let item = Kept { value, deadline: entry.deadline(), flags: entry.flags(), version: entry.version() };
             assert!(all.insert((db, key.to_vec()), item).is_none());
         });
     }
@@ -89,9 +91,9 @@ fn copy(store: &Store, now_ms: u64) -> All {
 }
 
 /// Reads records as obviously as can be: nothing is checked but that it ends where it should.
-struct Reader<'a>(&'a [u8]);
+struct Records<'a>(&'a [u8]);
 
-impl<'a> Reader<'a> {
+impl<'a> Records<'a> {
     fn take(&mut self, n: usize) -> &'a [u8] {
         let (head, tail) = self.0.split_at(n);
         self.0 = tail;
@@ -125,7 +127,7 @@ impl<'a> Reader<'a> {
             Err(2) => i32::from_le_bytes(self.take(4).try_into().unwrap()).to_string().into_bytes(),
             Err(_) => {
                 let (packed, len) = (self.count(), self.count() as usize);
-                let mut from = Reader(self.take(packed as usize));
+                let mut from = Records(self.take(packed as usize));
                 let mut out = Vec::new();
                 while !from.0.is_empty() {
                     let control = from.byte() as usize;
@@ -207,7 +209,7 @@ impl<'a> Reader<'a> {
 /// All that an image holds. `loaded` gets the values one by one. Fields that were due when it began and had not been removed
 /// may be there: whoever reads it leaves them out.
 fn read(bytes: &[u8], loaded: &mut Store, ages: Ages, began_ms: u64) -> All {
-    let (mut from, mut all, mut db) = (Reader(bytes), All::new(), None);
+    let (mut from, mut all, mut db) = (Records(bytes), All::new(), None);
     let (mut deadline, mut flags, mut version, mut aged, mut told) = (None, 0, None, false, [false; 256]);
     let number = |text: Vec<u8>| String::from_utf8(text).unwrap().parse::<u64>().unwrap();
     while !from.0.is_empty() {
@@ -247,7 +249,7 @@ fn read(bytes: &[u8], loaded: &mut Store, ages: Ages, began_ms: u64) -> All {
                 cell.put_rdb(&value, Placed::ByThresholds)
                     .unwrap_or_else(|_| panic!("type {kind} of {}", key.escape_ascii()));
                 let value = plain(cell.entry().expect("no value is empty"), began_ms);
-                let item = Item { value, deadline, flags, version };
+                let item = Kept { value, deadline, flags, version };
                 assert_eq!(aged, ages != Ages::None);
                 (deadline, flags, version, aged) = (None, 0, None, false);
                 let at = (db.expect("a record is in a database"), key);
@@ -581,10 +583,37 @@ impl Taken {
         assert!(!store.image_wants(db, key), "it is wanted only until it is written");
     }
 
+    /// As a file the same bytes are read as one entry after the other.
+    fn compare_readers(&self) {
+        let mut file = Vec::new();
+        write::begin(&mut file, VERSION_TIMED);
+        file.extend_from_slice(&self.bytes);
+        let sum = crc64(0, &file);
+        write::end(&mut file, sum, true);
+        let mut reader = Reader::new(ReadOptions::default());
+        reader.feed(&file);
+        let mut keys = 0;
+        loop {
+            match reader.next().expect("a good file") {
+                Item::Entry(entry) => {
+                    keys += 1;
+                    let item = &self.want[&(entry.db.0, entry.key.to_vec())];
+                    let facts = (entry.deadline, entry.flags, entry.version);
+                    assert_eq!(facts, (item.deadline, item.flags, item.version));
+                }
+                Item::End => break,
+                Item::NeedMore => panic!("the file is whole"),
+                _ => {}
+            }
+        }
+        assert_eq!(keys, self.want.len());
+    }
+
     fn end(mut self, store: &mut Store, loaded: &mut Store) {
         self.take_out();
         store.end_image();
         assert_eq!(self.keys, self.want.len() as u64, "keys that are told of");
+        self.compare_readers();
         let got = read(&self.bytes, loaded, self.ages, self.began_ms);
         for (at, item) in &self.want {
             assert_eq!(got.get(at), Some(item), "{} of database {}", at.1.escape_ascii(), at.0);
