@@ -1,5 +1,6 @@
 //! Whole nodes from a seed: lists on which clients wait, pop, move, walk and sort by keys of any shard, all at once. What they see
-//! must be strictly serialisable. `TORC_SEED` and `TORC_SEEDS` as in `simulation.rs`.
+//! must be strictly serialisable. `TORC_SEED` and `TORC_SEEDS` as in `simulation.rs`;
+//! `TORC_TELL=1` prints what the clients saw.
 
 mod sim;
 
@@ -300,6 +301,9 @@ fn histories_of_lists_are_strictly_serialisable() {
     for seed in seeds(120) {
         for shards in [1, 2, 4] {
             let (events, mut sim) = history(seed, shards);
+            if std::env::var("TORC_TELL").is_ok() {
+                check::tell(&events);
+            }
             sim.settle(&format!("TORC_SEED={seed}, {shards} shards"));
             histories += 1;
             match is_serialisable(&events) {
