@@ -1,4 +1,4 @@
-//! Room: tools. `torc export`: one RDB file of several, which Redis loads. Touches: source, log, version.
+//! Room: tools. `torc export`: one RDB file of several, which Redis loads. Touches: source, log, process, version.
 
 use super::source::{Source, each};
 use crate::log::plain;

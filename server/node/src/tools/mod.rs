@@ -1,5 +1,5 @@
 //! Room: tools. What `torc` does beside being a server: `torc verify`, `torc export`. No server has to run, none is disturbed.
-//! Touches: log (texts of errors), manifest, version.
+//! Touches: log (texts of errors), manifest, process (the time), version.
 
 mod export;
 mod source;
