@@ -515,6 +515,8 @@ pub enum Verb {
     XgroupHelp,
     XinfoHelp,
     // server
+    Bgsave,
+    Save,
     CommandList,
     CommandCount,
     CommandDocs,

@@ -5,7 +5,24 @@ use crate::generic::memory_usage;
 use crate::row::{Category, Docs, Flag, KeyFlag, KeySpec, Keys, Row, Run, Verb};
 
 /// What concerns the whole server. The process answers.
-pub static SERVER: [Row; 17] = [
+pub static SERVER: [Row; 19] = [
+    Row {
+        name: "bgsave",
+        arity: -1,
+        flags: Flag::ADMIN | Flag::NOSCRIPT | Flag::NO_ASYNC_LOADING,
+        acl: Category::ADMIN | Category::SLOW | Category::DANGEROUS,
+        run: Run::Server(Verb::Bgsave),
+        docs: Docs {
+            summary: "Begins a snapshot.",
+            since: "1.0.0",
+            group: "server",
+            complexity: "O(1); O(N) in the background, N: keys",
+            history: &[("3.2.2", "`SCHEDULE`.")],
+            arguments: "schedule!SCHEDULE?@3.2.2",
+            ..Docs::NONE
+        },
+        ..Row::NONE
+    },
     Row {
         name: "command",
         arity: -1,
@@ -204,6 +221,21 @@ pub static SERVER: [Row; 17] = [
             since: "2.8.12",
             group: "server",
             complexity: "O(1)",
+            ..Docs::NONE
+        },
+        ..Row::NONE
+    },
+    Row {
+        name: "save",
+        arity: 1,
+        flags: Flag::ADMIN | Flag::NOSCRIPT | Flag::NO_ASYNC_LOADING | Flag::NO_MULTI,
+        acl: Category::ADMIN | Category::SLOW | Category::DANGEROUS,
+        run: Run::Server(Verb::Save),
+        docs: Docs {
+            summary: "Makes a snapshot and answers when it is on the disk.",
+            since: "1.0.0",
+            group: "server",
+            complexity: "O(N), N: keys",
             ..Docs::NONE
         },
         ..Row::NONE

@@ -14,6 +14,7 @@ pub mod mailbox;
 pub mod manifest;
 pub mod memory;
 pub mod metrics;
+pub mod persist;
 pub mod process;
 pub mod session;
 pub mod shard;

@@ -146,6 +146,8 @@ pub struct Metrics {
     /// The ask that was last to run found no memory, so it did not.
     pub turned_away: bool,
     pub rows: Vec<RowMetrics>,
+    /// Changes before the last CONFIG RESETSTAT.
+    changes_before: u64,
     pub commands: u64,
     /// Ran here for a connection of another shard.
     pub commands_far: u64,
@@ -239,11 +241,22 @@ impl Metrics {
         self.commands += 1;
     }
 
+    /// Writes that did not fail, since the start. Rows that write: `writes`.
+    pub fn changes(&self, writes: &[u16]) -> u64 {
+        let of = |row: &u16| {
+            let m = &self.rows[*row as usize];
+            m.calls - m.failed.min(m.calls)
+        };
+        self.changes_before + writes.iter().map(of).sum::<u64>()
+    }
+
     /// CONFIG RESETSTAT: what INFO counts begins at zero; the slow log and LATENCY's events stay, as in Redis.
-    pub fn reset(&mut self) {
+    pub fn reset(&mut self, writes: &[u16]) {
+        let changes_before = self.changes(writes);
         let rows = self.rows.len();
         let old = std::mem::take(self);
-        *self = Metrics { slow: old.slow, spikes: old.spikes, clients: old.clients, ..Metrics::new(rows) };
+        *self =
+            Metrics { slow: old.slow, spikes: old.spikes, clients: old.clients, changes_before, ..Metrics::new(rows) };
     }
 
     /// Counts an error by its code. `line` is what follows `-`.

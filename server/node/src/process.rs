@@ -3,6 +3,7 @@
 
 use crate::config::{BufferLimit, ClientClass, Endpoint, Guard, IdleSpin, MemoryLimit, Policy, Settings};
 use crate::log::Log;
+use crate::persist::{Gate, Persist};
 use crate::session::Peer;
 use base::ShardId;
 use command::context::Limits;
@@ -19,6 +20,9 @@ pub enum Pause {
     Writes,
     All,
 }
+
+/// Lower numbers are older: what goes before every transaction has one below this.
+pub const TX_FIRST: u64 = 1 << 40;
 
 /// Sizes of clients that are told apart: as in Redis, powers of two.
 pub const CLIENT_BUCKETS: usize = 19;
@@ -61,6 +65,7 @@ pub struct Process {
     pub log: Log,
     /// The verbs that clients may use.
     pub names: Arc<Names>,
+    pub persist: Persist,
     config: Mutex<Settings>,
     generation: AtomicU64,
     lines: Vec<ShardLine>,
@@ -121,6 +126,8 @@ pub struct Live {
     pub idle_spin: IdleSpin,
     pub tcp_keepalive_s: u32,
     pub flush_disabled: bool,
+    /// `snapshot-rate-limit`, bytes a second over all shards; 0: none.
+    pub snapshot_rate: u64,
 }
 
 impl Process {
@@ -131,6 +138,7 @@ impl Process {
         }
         Process {
             shards,
+            persist: Persist::new(shards, facts.started_unix_s),
             facts,
             log,
             names: Arc::new(names),
@@ -139,7 +147,7 @@ impl Process {
             lines: (0..shards).map(|_| ShardLine::default()).collect(),
             clients: AtomicUsize::new(0),
             client_next: AtomicU64::new(1),
-            tx_next: AtomicU64::new(1),
+            tx_next: AtomicU64::new(TX_FIRST),
             slowlog_next: AtomicU64::new(0),
             pause_until_ms: AtomicU64::new(0),
             pause_all: AtomicBool::new(false),
@@ -367,6 +375,16 @@ impl Process {
         until > now_ms && (flags & Flag::WRITE != 0 || self.pause_all.load(Ordering::Relaxed))
     }
 
+    /// Writes stop when a snapshot has failed, if the settings say so.
+    pub fn renew_gate(&self) {
+        let stops = {
+            let config = self.config();
+            config.stop_writes_on_bgsave_error && !config.save.is_empty()
+        };
+        let failed = self.persist.saves().failed.is_some();
+        self.persist.set_gate(Gate::MISCONF, stops && failed);
+    }
+
     // Stopping.
 
     pub fn stop(&self) {
@@ -505,6 +523,7 @@ impl Live {
             idle_spin: s.idle_spin_us,
             tcp_keepalive_s: s.tcp_keepalive_s,
             flush_disabled: s.memcached_flush_disabled,
+            snapshot_rate: s.snapshot_rate_limit,
         }
     }
 }

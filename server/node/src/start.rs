@@ -5,12 +5,16 @@ use crate::config::banner::Banner;
 use crate::config::cli::{self as config, Told};
 use crate::config::load::Loaded;
 use crate::config::{Settings, Supervised};
-use crate::engine::{Engine, Mail};
+use crate::engine::{Engine, LoadFile, LoadPlan, Mail};
+use crate::files::Files;
+use crate::files::folder::{self, Lock, NoLock};
 use crate::host::{self, Host};
 use crate::io::listen::{self, Listener};
 use crate::io::ring::{Ring, explain};
 use crate::log::{Log, Target};
 use crate::mailbox;
+use crate::manifest;
+use crate::persist::{Gate, Leave};
 use crate::process::{Facts, Process, unix_s};
 use crate::session::Door;
 use crate::turn::Turn;
@@ -94,6 +98,66 @@ fn open_listeners(settings: &Settings, shards: usize, log: &Log) -> Result<Liste
     Ok((all, addresses))
 }
 
+/// What is to be loaded, if anything; the folder is locked where data is or will be in it.
+fn find_data(process: &Process) -> Result<Option<Arc<LoadPlan>>, String> {
+    let (dir, dbfilename, saves, verify) = {
+        let config = process.config();
+        (PathBuf::from(&config.dir), config.dbfilename.clone(), !config.save.is_empty(), config.rdbchecksum)
+    };
+    let log = &process.log;
+    if dbfilename.is_empty() {
+        return Ok(None);
+    }
+    let stem = folder::stem_of(&dbfilename);
+    let there = dir.join(manifest::manifest_name(&stem)).exists() || dir.join(&dbfilename).is_file();
+    if !saves && !there {
+        return Ok(None);
+    }
+    let lock = match Lock::take(&dir) {
+        Ok(lock) => Some(lock),
+        Err(taken @ NoLock::Taken) => return Err(taken.explain(&dir)),
+        // A server may run that can never save, as Redis does: the first snapshot says what is wrong.
+        Err(no) => {
+            log.warning(format_args!("Snapshots will fail: {}", no.explain(&dir)));
+            None
+        }
+    };
+    let found = folder::survey(&dir, &dbfilename).map_err(|e| format!("The data cannot be loaded: {e}"))?;
+    if let Some(path) = &found.ignored {
+        let manifest = manifest::manifest_name(&stem);
+        log.warning(format_args!("{} is newer than {manifest}, which counts: it is not loaded", path.display()));
+    }
+    if lock.is_some() {
+        for path in &found.leftovers {
+            match std::fs::remove_file(path) {
+                Ok(()) => log.notice(format_args!("{}: of no whole snapshot, removed", path.display())),
+                Err(e) => log.warning(format_args!("{}: of no whole snapshot, cannot be removed: {e}", path.display())),
+            }
+        }
+    }
+    let files: Vec<LoadFile> = match (&found.manifest, found.file) {
+        (Some(manifest), _) => {
+            let file = |f: &manifest::File| LoadFile { path: dir.join(&f.name), bytes: f.bytes, crc64: Some(f.crc64) };
+            manifest.files.iter().map(file).collect()
+        }
+        (None, Some((path, bytes))) => vec![LoadFile { path, bytes, crc64: None }],
+        (None, None) => Vec::new(),
+    };
+    {
+        let mut saves = process.persist.saves();
+        saves.lock = lock;
+        saves.kept = Some(found.kept);
+    }
+    if files.is_empty() {
+        return Ok(None);
+    }
+    let bytes: u64 = files.iter().map(|file| file.bytes).sum();
+    log.notice(format_args!("Loading {} files, {bytes} bytes, from {}", files.len(), dir.display()));
+    process.persist.plan_load(process.shards, bytes, unix_s());
+    process.persist.set_gate(Gate::LOADING, true);
+    Ok(Some(Arc::new(LoadPlan { files, verify, merge: false, asker: None, coordinator: ShardId(0) })))
+}
+
 fn plain(e: &std::io::Error) -> String {
     match e.raw_os_error() {
         Some(libc::EADDRINUSE) => "another program listens there".into(),
@@ -110,6 +174,7 @@ impl Server {
         let unix_paths = listeners.iter().flatten().filter_map(|l| l.path.clone()).collect();
         let cores = facts.cores.clone();
         let process = Arc::new(Process::new(shards, facts, settings, log, crate::memory::held));
+        let load = find_data(&process)?;
         if let Some(file) = file {
             process.config_file.set(file).expect("the process is new");
         }
@@ -118,8 +183,10 @@ impl Server {
         let (ready, is_ready) = mpsc::channel::<Result<(), String>>();
         let mut threads = Vec::new();
         let posts = mailbox::mesh::<Mail>(shards);
-        for (i, (post, listeners)) in posts.into_iter().zip(listeners).enumerate() {
+        let files = Files::for_shards(shards, &process.log).map_err(|e| format!("Could not make eventfds: {e}"))?;
+        for (i, ((post, files), listeners)) in posts.into_iter().zip(files).zip(listeners).enumerate() {
             let (process, rings, ready, core) = (process.clone(), rings.clone(), ready.clone(), cores[i]);
+            let load = load.clone();
             let thread = std::thread::Builder::new().name(format!("shard-{i}")).spawn(move || {
                 let placement = Placement::Fixed(core);
                 let executor = LocalExecutorBuilder::new(placement).name(&format!("shard-{i}")).make();
@@ -132,8 +199,13 @@ impl Server {
                         Ok(ring) => ring,
                         Err(e) => return drop(ready.send(Err(explain(&e)))),
                     };
-                    let engine = Engine::new(ShardId(i as u16), process, crate::admin::serve, Some(clock), seed());
-                    let turn = Turn::new(engine, ring, post, rings, listeners, clock);
+                    let mut engine = Engine::new(ShardId(i as u16), process, crate::admin::serve, Some(clock), seed());
+                    if let Some(load) = load {
+                        let mut clock = clock;
+                        engine.begin(clock.now());
+                        engine.begin_load(load);
+                    }
+                    let turn = Turn::new(engine, ring, post, rings, listeners, clock, files);
                     let _ = ready.send(Ok(()));
                     turn.run();
                 });
@@ -257,19 +329,39 @@ fn run() -> Result<(), String> {
         log.warning(format_args!("Failed to write PID file {path}: {e}"));
     }
     say_banner(&banner, &server, &host, &cores, &log);
-    notify_supervisor(&banner, "READY=1\nSTATUS=Ready to accept connections\n");
     let process = server.process.clone();
+    let mut ready = false;
     while !process.is_stopping() {
-        if let Some(name) = signals.wait(Duration::from_millis(100)) {
-            log.warning(format_args!("Received {name} scheduling shutdown..."));
-            process.stop();
+        if !ready && !process.persist.is_loading() {
+            ready = true;
+            log.notice("Ready to accept connections");
+            notify_supervisor(&banner, "READY=1\nSTATUS=Ready to accept connections\n");
         }
+        let Some(name) = signals.wait(Duration::from_millis(if ready { 100 } else { 5 })) else { continue };
+        // As in Redis: who insists is not kept waiting for a last snapshot.
+        let saving = process.persist.saves().last_one;
+        if saving && name == "SIGINT" {
+            log.warning("You insist... exiting now.");
+            std::process::exit(1);
+        }
+        log.warning(format_args!("Received {name} scheduling shutdown..."));
+        let bits = {
+            let config = process.config();
+            if name == "SIGINT" { config.shutdown_on_sigint } else { config.shutdown_on_sigterm }
+        };
+        process.persist.ask_to_leave(Leave { save: bits & 1 != 0, nosave: bits & 2 != 0, force: bits & 8 != 0 });
     }
     signals.let_through();
     notify_supervisor(&banner, "STOPPING=1\n");
     server.join();
     if let Some(path) = pidfile {
         let _ = std::fs::remove_file(path);
+    }
+    if let Some(error) = process.persist.failed() {
+        if !banner.logfile.is_empty() {
+            log.warning(&error);
+        }
+        return Err(format!("The data cannot be loaded: {error}"));
     }
     log.warning("Torc is now ready to exit, bye bye...");
     Ok(())
@@ -292,7 +384,6 @@ fn say_banner(settings: &Settings, server: &Server, host: &Host, cores: &[u16], 
         features: &["multishot accept and receive", "provided buffers", "deferred task work", "ring messages"],
     };
     banner.lines().iter().for_each(|line| log.notice(line));
-    log.notice("Ready to accept connections");
 }
 
 /// Where the process id is written: where asked, or, as in Redis, at the usual place for a daemon.

@@ -4,6 +4,7 @@
 use crate::clock::HostClock;
 use crate::config::IdleSpin;
 use crate::engine::{Engine, Lent, Mail, Newcomer};
+use crate::files::Files;
 use crate::io::listen::{self, Listener};
 use crate::io::ring::{Done, Op, Ring};
 use crate::log::Level;
@@ -57,6 +58,7 @@ pub struct Turn {
     finished: Vec<u32>,
     /// Replies that leave by other shards' sockets: their bytes lie in the ring meanwhile.
     lent: Slab<Lent>,
+    files: Files,
 }
 
 impl Turn {
@@ -68,6 +70,7 @@ impl Turn {
         rings: Arc<Vec<AtomicI32>>,
         listeners: Vec<Listener>,
         clock: HostClock,
+        files: Files,
     ) -> Turn {
         rings[engine.me.index()].store(ring.fd(), Ordering::Release);
         Turn {
@@ -83,6 +86,7 @@ impl Turn {
             stopping_us: None,
             finished: Vec::new(),
             lent: Slab::new(),
+            files,
         }
     }
 
@@ -91,6 +95,7 @@ impl Turn {
         for (i, listener) in self.listeners.iter().enumerate() {
             self.ring.accept(listener.fd.as_raw_fd(), i as u32);
         }
+        self.ring.listen_to(self.files.bell());
         let mut wait = None;
         loop {
             // A turn for mail alone costs no system call.
@@ -144,6 +149,7 @@ impl Turn {
                 Op::Accept => self.accepted(d),
                 Op::Cancel | Op::Knock => {}
                 Op::Knocked => self.knocked(d),
+                Op::Bell => self.hear_of_files(d),
                 Op::Lent => {
                     let (bytes, sent) = self.ring.lent_sent(d);
                     let lent = self.lent.remove(d.index as usize);
@@ -247,6 +253,15 @@ impl Turn {
         }
     }
 
+    fn hear_of_files(&mut self, d: &Done) {
+        for event in self.files.events() {
+            self.engine.file_event(event);
+        }
+        if !d.more() {
+            self.ring.listen_to(self.files.bell());
+        }
+    }
+
     fn adopt(&mut self, newcomer: Newcomer) {
         let fd = newcomer.fd;
         if matches!(newcomer.peer, crate::session::Peer::Tcp { .. }) {
@@ -261,6 +276,9 @@ impl Turn {
     }
 
     fn send(&mut self) {
+        for ask in self.engine.file_asks.drain(..) {
+            self.files.ask(ask);
+        }
         for mut lent in self.engine.lent.drain(..) {
             let (fd, bytes) = (lent.fd, std::mem::take(&mut lent.bytes));
             self.ring.send_lent(fd, self.lent.insert(lent) as u32, bytes);
@@ -410,7 +428,12 @@ impl Turn {
             self.listeners.iter().for_each(|l| listen::shut_down(l.fd.as_raw_fd()));
             let all: Vec<u32> = self.engine.conns.iter().map(|(i, _)| i as u32).collect();
             for index in all {
-                self.engine.close_after_reply(index);
+                if self.engine.is_held() && !self.engine.conns[index as usize].order.is_empty() {
+                    // What it waits for came after the last snapshot, and will not happen.
+                    self.engine.kill(index);
+                } else {
+                    self.engine.close_after_reply(index);
+                }
             }
             // The wishes are met in the next turn.
             self.engine.active = true;

@@ -42,6 +42,11 @@ pub(super) fn set(engine: &mut Engine, index: u32, args: Args<'_>) -> Served {
         let why = match name {
             "port" => "Unable to listen on this port. Check server logs.".to_string(),
             "bind" => "Failed to bind to specified addresses.".to_string(),
+            // As Redis: it is gone to at once.
+            "dir" => match std::env::set_current_dir(&planned.settings.dir).and_then(|()| std::env::current_dir()) {
+                Ok(_) => return None,
+                Err(e) => plain(&e),
+            },
             "maxclients" => no_room_for_clients(planned.settings.maxclients, process.shards)?,
             _ => return None,
         };
@@ -60,6 +65,11 @@ pub(super) fn set(engine: &mut Engine, index: u32, args: Args<'_>) -> Served {
     }
     let lowered = planned.changed.contains(&"maxmemory").then_some(planned.settings.maxmemory);
     *settings = planned.settings;
+    if planned.changed.contains(&"dir")
+        && let Ok(folder) = std::env::current_dir()
+    {
+        settings.dir = folder.display().to_string();
+    }
     drop(settings);
     process.settings_changed();
     engine.renew_settings();
@@ -132,7 +142,7 @@ pub(super) fn resetstat(engine: &mut Engine, index: u32) -> Served {
     engine.gather(
         index,
         |e| {
-            e.metrics.reset();
+            e.metrics.reset(&e.write_rows);
             e.store.reset_counters();
             Answer::Now(())
         },

@@ -1,7 +1,7 @@
 //! Room: admin. DEBUG: what Redis's own test suite and client libraries' tests use of it.
 
 use super::digest::{self, Digest};
-use crate::engine::{Answer, Engine, Served};
+use crate::engine::{Answer, Engine, Reload, Served};
 use crate::process::CLIENT_BUCKETS;
 use crate::session::Stall;
 use base::number::{parse_bytes, parse_i64};
@@ -87,23 +87,32 @@ pub(super) fn debug(engine: &mut Engine, index: u32, args: Args<'_>) -> Served {
         {
             engine.answer(index, |r| r.ok());
         }
-        b"reload"
-            if args
-                .from(2)
-                .iter()
-                .any(|w| ![&b"merge"[..], b"noflush", b"nosave"].contains(&&w.to_ascii_lowercase()[..])) =>
-        {
-            let fault = Fault::err("DEBUG RELOAD only supports the MERGE, NOFLUSH and NOSAVE options.");
-            return engine.refuse(index, None, &fault);
-        }
-        b"reload" | b"loadaof" => {
-            let text = format!(
-                "DEBUG {} needs data on disk, and none is written",
-                String::from_utf8_lossy(&sub).to_ascii_uppercase()
-            );
-            return engine.refuse(index, None, &Fault::err(text));
+        b"reload" => return reload(engine, index, args),
+        b"loadaof" => {
+            return engine.refuse(index, None, &Fault::err("DEBUG LOADAOF needs an append log, and none is written"));
         }
         _ => return super::unknown_subcommand(engine, index, args),
+    }
+    Served::Done
+}
+
+/// DEBUG RELOAD: a snapshot, and everything from it again; nothing else happens meanwhile.
+fn reload(engine: &mut Engine, index: u32, args: Args<'_>) -> Served {
+    let (mut reload, mut save) = (Reload::default(), true);
+    for word in args.from(2).iter() {
+        match &word.to_ascii_lowercase()[..] {
+            b"merge" => reload.merge = true,
+            b"noflush" => reload.keep = true,
+            b"nosave" => save = false,
+            _ => {
+                let fault = Fault::err("DEBUG RELOAD only supports the MERGE, NOFLUSH and NOSAVE options.");
+                return engine.refuse(index, None, &fault);
+            }
+        }
+    }
+    let asker = super::snapshot::asker(engine, index);
+    if let Err(fault) = engine.begin_reload(asker, reload, save) {
+        engine.tell_asker(asker, move |r| r.fault(&fault));
     }
     Served::Done
 }

@@ -8,10 +8,11 @@ use crate::{memory, version};
 use base::number::human_bytes;
 use base::{Args, DbId};
 use command::context::Tally;
-use command::row::{Flag, Row};
+use command::row::Row;
 use command::table;
 use std::collections::BTreeMap;
 use std::fmt::{Display, Write as _};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// What one shard tells.
 #[derive(Default)]
@@ -328,7 +329,7 @@ fn text(e: &Engine, parts: &[Part], chosen: u32, cluster: bool) -> String {
             "server" => server(e, cluster, &mut t),
             "clients" => clients(e, &all, &mut t),
             "memory" => memory_section(e, &all, &mut t),
-            "persistence" => persistence(e, &all, &mut t),
+            "persistence" => persistence(e, &mut t),
             "stats" => stats(&all, &mut t),
             "replication" => replication(e, &mut t),
             "cpu" => cpu(&all, &mut t),
@@ -485,21 +486,36 @@ fn memory_section(e: &Engine, all: &Part, t: &mut Text) {
     t.zeros(&["active_defrag_running", "lazyfree_pending_objects", "lazyfreed_objects"]);
 }
 
-fn persistence(e: &Engine, all: &Part, t: &mut Text) {
-    let written =
-        |(row, c): (&Row, &Counts)| if row.flags & Flag::WRITE != 0 { c.calls - c.failed.min(c.calls) } else { 0 };
-    let changes: u64 = table::rows().zip(&all.rows).map(written).sum();
+fn persistence(e: &Engine, t: &mut Text) {
+    let persist = &e.process.persist;
+    let count = |n: &AtomicU64| n.load(Ordering::Relaxed);
+    let saves = persist.saves();
+    let running_s = saves.running_since_ms.map(|ms| e.now.ms().saturating_sub(ms) / 1000);
+    let running = running_s.is_some();
+    let when_running = |n: &AtomicU64| if running { count(n) } else { 0 };
     t.head("Persistence");
-    t.zeros(&["loading", "async_loading", "current_cow_peak", "current_cow_size", "current_cow_size_age"]);
+    t.line("loading", persist.is_loading() as u8);
+    t.zeros(&["async_loading", "current_cow_peak", "current_cow_size", "current_cow_size_age"]);
     t.line("current_fork_perc", "0.00");
-    t.zeros(&["current_save_keys_processed", "current_save_keys_total"]);
-    t.line("rdb_changes_since_last_save", changes);
-    t.line("rdb_bgsave_in_progress", 0);
-    t.line("rdb_last_save_time", e.process.facts.started_unix_s);
-    t.line("rdb_last_bgsave_status", "ok");
-    t.line("rdb_last_bgsave_time_sec", -1);
-    t.line("rdb_current_bgsave_time_sec", -1);
-    t.zeros(&["rdb_saves", "rdb_last_cow_size", "rdb_last_load_keys_expired", "rdb_last_load_keys_loaded"]);
+    t.line("current_save_keys_processed", when_running(&persist.keys_done));
+    t.line("current_save_keys_total", when_running(&persist.keys_total));
+    // Ours: bytes that are written of the snapshot that runs, and of the last one.
+    t.line("current_save_bytes", when_running(&persist.bytes_done));
+    t.line("rdb_changes_since_last_save", persist.changes().saturating_sub(saves.changes));
+    t.line("rdb_bgsave_in_progress", running as u8);
+    t.line("rdb_last_save_time", saves.last_s);
+    t.line("rdb_last_bgsave_status", if saves.failed.is_none() { "ok" } else { "err" });
+    if let Some(reason) = &saves.failed {
+        t.line("rdb_last_bgsave_error", reason.replace(['\r', '\n'], " "));
+    }
+    t.line("rdb_last_bgsave_time_sec", saves.took_s);
+    t.line("rdb_current_bgsave_time_sec", running_s.map_or(-1, |s| s as i64));
+    t.line("rdb_saves", saves.count);
+    t.line("rdb_last_save_bytes", saves.bytes);
+    t.line("rdb_last_cow_size", 0);
+    let loads = persist.loads();
+    t.line("rdb_last_load_keys_expired", loads.expired);
+    t.line("rdb_last_load_keys_loaded", loads.loaded);
     t.zeros(&["aof_enabled", "aof_rewrite_in_progress", "aof_rewrite_scheduled"]);
     t.line("aof_last_rewrite_time_sec", -1);
     t.line("aof_current_rewrite_time_sec", -1);
@@ -507,6 +523,19 @@ fn persistence(e: &Engine, all: &Part, t: &mut Text) {
     t.zeros(&["aof_rewrites", "aof_rewrites_consecutive_failures"]);
     t.line("aof_last_write_status", "ok");
     t.zeros(&["aof_last_cow_size", "module_fork_in_progress", "module_fork_last_cow_size"]);
+    if persist.is_loading() {
+        let (total, loaded) = (loads.total_bytes, count(&persist.loaded_bytes).min(loads.total_bytes));
+        let passed_s = (e.now.unix_us / 1_000_000).saturating_sub(loads.began_s);
+        // As Redis reckons: the pace so far.
+        let left_s =
+            if loaded == 0 { -1 } else { ((total - loaded) as f64 / (loaded as f64 / passed_s.max(1) as f64)) as i64 };
+        t.line("loading_start_time", loads.began_s);
+        t.line("loading_total_bytes", total);
+        t.line("loading_rdb_used_mem", loads.used_memory);
+        t.line("loading_loaded_bytes", loaded);
+        t.line("loading_loaded_perc", format_args!("{:.2}", loaded as f64 * 100.0 / total.max(1) as f64));
+        t.line("loading_eta_seconds", left_s);
+    }
 }
 
 fn stats(all: &Part, t: &mut Text) {

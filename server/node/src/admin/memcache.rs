@@ -2,11 +2,11 @@
 //! Source of every answer: memcached 1.6.45, `proto_text.c` and `doc/protocol.txt`.
 
 use super::info::Part;
-use super::misc;
 use crate::config::MemoryLimit;
 use crate::engine::{Answer, Engine, Served};
 use crate::io::usage;
 use crate::log::Level;
+use crate::persist::Leave;
 use crate::session::{Door, Peer};
 use crate::version;
 use base::number::{parse_token_i32, parse_token_u32};
@@ -107,7 +107,8 @@ pub(super) fn shutdown(engine: &mut Engine, index: u32, args: Args<'_>) -> Serve
         // With its colon: not of the form of other errors.
         engine.answer(index, |r| r.line("SERVER_ERROR: shutdown not enabled"));
     } else if args.len() == 1 || args.len() == 2 && args.at(1) == b"graceful" {
-        misc::stop(engine, index);
+        engine.close_after_reply(index);
+        engine.leave(Leave::default(), None);
     } else {
         return engine.refuse(index, None, &Fault::Client("invalid shutdown mode"));
     }

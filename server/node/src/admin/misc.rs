@@ -1,4 +1,4 @@
-//! Room: admin. Small verbs: TIME, LASTSAVE, LOLWUT, SHUTDOWN.
+//! Room: admin. Small verbs: TIME, LOLWUT.
 
 use crate::engine::{Engine, Served};
 use crate::version;
@@ -13,50 +13,6 @@ pub(super) fn time(engine: &mut Engine, index: u32) -> Served {
         r.bulk((us % 1_000_000).to_string().as_bytes());
     });
     Served::Done
-}
-
-/// Nothing was saved since: as Redis, the start counts.
-pub(super) fn lastsave(engine: &mut Engine, index: u32) -> Served {
-    let at = engine.process.facts.started_unix_s;
-    engine.answer(index, |r| r.int(at as i64));
-    Served::Done
-}
-
-/// Answers nothing when it goes through: the connection ends.
-pub(super) fn shutdown(engine: &mut Engine, index: u32, args: Args<'_>) -> Served {
-    let (mut save, mut nosave, mut force, mut now, mut abort) = (false, false, false, false, false);
-    for word in args.from(1).iter() {
-        match &word.to_ascii_lowercase()[..] {
-            b"save" => save = true,
-            b"nosave" => nosave = true,
-            b"force" => force = true,
-            b"now" => now = true,
-            b"abort" => abort = true,
-            _ => return engine.refuse(index, None, &Fault::Syntax),
-        }
-    }
-    if abort && (save || nosave || force || now) || save && nosave {
-        return engine.refuse(index, None, &Fault::Syntax);
-    }
-    if abort {
-        // It never waits for replicas, so it is never under way when somebody asks.
-        return engine.refuse(index, None, &Fault::err("No shutdown in progress."));
-    }
-    if save && !force {
-        engine.process.log.warning("SHUTDOWN SAVE: snapshots are not written; SHUTDOWN NOSAVE ends without one");
-        return engine.refuse(index, None, &Fault::err("Errors trying to SHUTDOWN. Check logs."));
-    }
-    engine.process.log.notice("User requested shutdown...");
-    stop(engine, index);
-    Served::Done
-}
-
-/// Ends the process and this connection.
-pub(super) fn stop(engine: &mut Engine, index: u32) {
-    engine.process.stop();
-    engine.close_after_reply(index);
-    // Whoever sleeps wakes up and sees it.
-    engine.on_every_shard(|e| e.active = true);
 }
 
 const ART_COLUMNS_MAX: i64 = 120;

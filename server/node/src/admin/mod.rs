@@ -18,6 +18,7 @@ mod monitor;
 mod pubsub;
 mod replication;
 mod slowlog;
+mod snapshot;
 
 use crate::engine::{Engine, Served};
 use crate::session::Stall;
@@ -39,6 +40,8 @@ pub fn serve(engine: &mut Engine, index: u32, verb: Verb, row: &'static Row, arg
             | ConfigResetstat
             | Monitor
             | Shutdown
+            | Bgsave
+            | Save
             | McStats
             | MemoryStats
             | MemoryDoctor
@@ -99,9 +102,11 @@ pub fn serve(engine: &mut Engine, index: u32, verb: Verb, row: &'static Row, arg
         ConfigResetstat => config::resetstat(engine, index),
         ConfigHelp => commands::help(engine, index, "config"),
         Debug => debug::debug(engine, index, args),
-        Lastsave => misc::lastsave(engine, index),
+        Bgsave => snapshot::bgsave(engine, index, args),
+        Save => snapshot::save(engine, index),
+        Lastsave => snapshot::lastsave(engine, index),
         Lolwut => misc::lolwut(engine, index, args),
-        Shutdown => misc::shutdown(engine, index, args),
+        Shutdown => snapshot::shutdown(engine, index, args),
         Time => misc::time(engine, index),
         LatencyDoctor => latency::doctor(engine, index),
         LatencyGraph => latency::graph(engine, index, args),

@@ -361,6 +361,7 @@ fn heading(group: Group) -> &'static str {
         Group::Memory => "Memory",
         Group::Process => "Process",
         Group::Security => "Who may do what",
+        Group::Snapshots => "Snapshots",
         Group::Watching => "What is watched",
         Group::Cluster => "What shard ports announce",
         Group::Rest => "Others",

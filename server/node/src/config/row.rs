@@ -51,6 +51,7 @@ pub enum Group {
     Memory,
     Process,
     Security,
+    Snapshots,
     Watching,
     Cluster,
     Rest,

@@ -15,7 +15,7 @@ const BYTES_MAX: u64 = i64::MAX as u64;
 const MB: u64 = 1 << 20;
 
 // Why a directive has no effect here: half a sentence that a log line ends with.
-const PERSISTENCE: &str = "nothing is kept on disk yet";
+const PERSISTENCE: &str = "snapshots are written and read in another way here, and there is no append log yet";
 const REPLICATION: &str = "there is no replication yet";
 const CLUSTER: &str = "there is no cluster of several hosts yet";
 const TLS: &str = "TLS is not served yet";
@@ -362,8 +362,15 @@ pub static ROWS: &[Row] = &[
     special("oom-score-adj-values", &special::OOM_SCORE_ADJ_VALUES, "0 200 800").idle(KERNEL),
     named("ignore-warnings", "").idle("no warning of the start stops it"),
     named("locale-collate", "").idle("strings are ordered by their bytes"),
-    row("shutdown-on-sigint", Kind::Choices(SHUTDOWN_ON_SIGNAL, save_or_not), "default").idle(PERSISTENCE),
-    row("shutdown-on-sigterm", Kind::Choices(SHUTDOWN_ON_SIGNAL, save_or_not), "default").idle(PERSISTENCE),
+    row("shutdown-on-sigint", Kind::Choices(SHUTDOWN_ON_SIGNAL, save_or_not), "default")
+        .at(number_at!(shutdown_on_sigint))
+        .about(
+            Snapshots,
+            "How SIGINT ends the server: default (a snapshot where 'save' has points), save, nosave, now, force",
+        ),
+    row("shutdown-on-sigterm", Kind::Choices(SHUTDOWN_ON_SIGNAL, save_or_not), "default")
+        .at(number_at!(shutdown_on_sigterm))
+        .about(Snapshots, "The same of SIGTERM"),
     number("shutdown-timeout", 0, INT_MAX, "10").idle(REPLICATION),
     // Who may do what.
     text("requirepass").at(REQUIREPASS).sensitive().about(Security, "Password that clients must give with AUTH"),
@@ -408,17 +415,26 @@ pub static ROWS: &[Row] = &[
         .at(number_at!(busy_reply_threshold_ms))
         .idle(SCRIPTS),
     // Snapshots and the append log.
-    special("save", &special::SAVE, "3600 1 300 100 60 10000").idle(PERSISTENCE),
-    flag("rdbchecksum", "yes").fixed().idle(PERSISTENCE),
-    flag("rdbcompression", "yes").idle(PERSISTENCE),
+    special("save", &special::SAVE, "3600 1 300 100 60 10000")
+        .about(Snapshots, "SECONDS CHANGES ...: a snapshot when so many keys changed in so many seconds; empty: none"),
+    flag("rdbchecksum", "yes").at(flag_at!(rdbchecksum)).fixed().about(Snapshots, "Snapshot files end with a checksum"),
+    flag("rdbcompression", "yes").at(flag_at!(rdbcompression)).about(Snapshots, "Compress strings in snapshots"),
+    memory("snapshot-rate-limit", 0, BYTES_MAX, "0")
+        .at(number_at!(snapshot_rate_limit))
+        .about(Snapshots, "Bytes a second that a snapshot writes at most; 0: no limit"),
     flag("rdb-del-sync-files", "no").idle(PERSISTENCE),
     flag("rdb-save-incremental-fsync", "yes").idle(PERSISTENCE),
     number("rdb-key-save-delay", i32::MIN as i128, INT_MAX, "0").hidden().idle(PERSISTENCE),
     number("key-load-delay", i32::MIN as i128, INT_MAX, "0").hidden().idle(PERSISTENCE),
     number("loading-process-events-interval-bytes", 1024, INT_MAX, "2097152").hidden().idle(PERSISTENCE),
     choice("sanitize-dump-payload", SANITIZE, "no").idle(PERSISTENCE),
-    flag("stop-writes-on-bgsave-error", "yes").idle(PERSISTENCE),
-    named("dbfilename", "dump.rdb").valid(db_filename).guarded().idle(PERSISTENCE),
+    flag("stop-writes-on-bgsave-error", "yes")
+        .at(flag_at!(stop_writes_on_bgsave_error))
+        .about(Snapshots, "Refuse writes after a snapshot has failed, where 'save' has points"),
+    named("dbfilename", "dump.rdb").at(text_at!(dbfilename)).valid(db_filename).guarded().about(
+        Snapshots,
+        "dump.rdb: snapshots are dump.manifest and its files; a plain file of this name is loaded too",
+    ),
     flag("appendonly", "no").idle(PERSISTENCE),
     named("appendfilename", "appendonly.aof").valid(append_filename).fixed().idle(PERSISTENCE),
     named("appenddirname", "appendonlydir").valid(append_dirname).fixed().idle(PERSISTENCE),

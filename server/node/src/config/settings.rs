@@ -256,9 +256,20 @@ fields! {
         pub cluster_announce_hostname: String,
         pub cluster_preferred_endpoint_type: Endpoint,
 
-        // No effect yet, but with a form of their own.
+        // Snapshots.
         /// Seconds and changes.
         pub save: Vec<(i64, i64)>,
+        pub dbfilename: String,
+        pub rdbcompression: bool,
+        pub rdbchecksum: bool,
+        pub stop_writes_on_bgsave_error: bool,
+        /// Bytes a second over all shards; 0: no limit.
+        pub snapshot_rate_limit: u64,
+        /// Bits of `shutdown-on-sigint` and `shutdown-on-sigterm`: 1 save, 2 nosave, 4 now, 8 force.
+        pub shutdown_on_sigint: u8,
+        pub shutdown_on_sigterm: u8,
+
+        // No effect yet, but with a form of their own.
         pub oom_score_adj_values: [i32; 3],
         /// Bits in the order of `special::EVENTS`.
         pub notify_keyspace_events: u32,

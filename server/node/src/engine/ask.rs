@@ -5,6 +5,7 @@ use super::effects::Effects;
 use super::{Engine, OUTBOX_BYTES_MAX, Served, secret};
 use crate::ask::{Dialect, Manner};
 use crate::log::Level;
+use crate::persist::{Gate, MISCONF};
 use crate::session::{Door, Parser, ReplyMode, Stall};
 use base::slot::{SLOTS, slot_of};
 use base::{Args, Fault, ShardId, SlotId, Span};
@@ -280,6 +281,12 @@ impl Engine {
             self.take_reply_mode(index);
             return self.refuse(index, Some(row), &fault);
         }
+        if self.gate != 0
+            && let Some(fault) = self.gated(row)
+        {
+            self.take_reply_mode(index);
+            return self.refuse(index, Some(row), &fault);
+        }
         if conn_listens && let Some(fault) = self.listener_objection(index, row) {
             self.take_reply_mode(index);
             return self.refuse(index, Some(row), &fault);
@@ -331,7 +338,10 @@ impl Engine {
             return self.refuse(index, Some(row), &Fault::NoAuth);
         }
         conn.silent = silent;
-        let served = self.dispatch(index, row, args);
+        let served = match if self.gate != 0 { self.gated(row) } else { None } {
+            Some(fault) => self.refuse(index, Some(row), &fault),
+            None => self.dispatch(index, row, args),
+        };
         if served == Served::Done {
             self.note_ask(index, row, args);
         }
@@ -379,6 +389,15 @@ impl Engine {
                 row.name.split('|').next().unwrap_or(row.name).to_ascii_uppercase()
             ))
         })
+    }
+
+    /// Why the process takes no such ask now.
+    #[cold]
+    fn gated(&self, row: &Row) -> Option<Fault> {
+        if self.gate & Gate::MISCONF != 0 && (row.flags & Flag::WRITE != 0 || row.name == "ping") {
+            return Some(MISCONF);
+        }
+        (self.gate & Gate::LOADING != 0 && row.flags & Flag::LOADING == 0).then_some(Fault::Loading)
     }
 
     /// Sends an ask where its keys lie.

@@ -2,6 +2,7 @@
 
 use super::{Engine, Mail, speak};
 use crate::ask::{Dialect, Origin};
+use crate::process::TX_FIRST;
 use crate::session::Door;
 use crate::shard::locks::TxId;
 use base::{Reply, ShardId};
@@ -142,7 +143,9 @@ impl Engine {
     }
 
     pub(super) fn gather_part(&mut self, id: u64, home: ShardId, each: Each) {
-        let behind = if id == NOBODY_WAITS { Vec::new() } else { self.locks.holding() };
+        let mut behind = if id == NOBODY_WAITS || self.is_held() { Vec::new() } else { self.locks.holding() };
+        // What a snapshot reads.
+        behind.retain(|tx| tx.0 >= TX_FIRST);
         if behind.is_empty() {
             return self.answer_part(id, home, each);
         }

@@ -5,11 +5,15 @@ mod ask;
 mod cut;
 pub mod effects;
 mod gather;
+mod image;
+mod leave;
 mod lend;
+mod load;
 mod pubsub;
 mod round;
 mod run;
 mod secret;
+mod snapshot;
 mod together;
 mod wait;
 mod walk;
@@ -18,7 +22,9 @@ mod work;
 
 pub use gather::{Answer, Chore};
 pub use lend::Lent;
+pub use load::{LoadFile, LoadPlan};
 pub use pubsub::Scope;
+pub use snapshot::{Reload, Why};
 pub use together::{Access, Commit, LockAsk};
 
 use crate::ask::{Dialect, Manner, Origin};
@@ -31,7 +37,7 @@ use crate::session::{Conn, Door, Order, Parser, Peer, ReplyMode, Stall};
 use crate::shard::locks::{Locks, Turn, TxId};
 use base::{Args, ArgsBuf, DbId, Out, Reply, ShardId, Span};
 use command::context::{Events, Tally};
-use command::row::{Row, Verb};
+use command::row::{Flag, Row, Verb};
 use command::table::Names;
 use slab::Slab;
 use std::any::Any;
@@ -84,6 +90,7 @@ pub enum Mail {
         found: Vec<command::together::Found>,
     },
     Wait(wait::Word),
+    Load(load::LoadWord),
     Listeners(pubsub::Change),
     Publish(pubsub::Message),
     /// Lines for connections that MONITOR.
@@ -169,6 +176,8 @@ pub struct Engine {
     pub dirty: Vec<u32>,
     /// Connections to close at once.
     pub hangups: Vec<u32>,
+    /// What files are to be written and read; say `file_event` of what comes of it.
+    pub file_asks: Vec<crate::files::Ask>,
     /// Connections to receive no more for (true) or to receive for again (false).
     pub throttle: Vec<(u32, bool)>,
 
@@ -185,6 +194,14 @@ pub struct Engine {
     listening: pubsub::Listening,
     cuts: HashMap<TxId, cut::Cutting>,
     rounds: HashMap<TxId, round::Round>,
+    snapshots: image::Snapshots,
+    loading: Option<Box<load::Loading>>,
+    /// A snapshot is being written that writes must not get ahead of.
+    imaging: bool,
+    /// `persist::Gate`, as of this turn.
+    gate: u8,
+    /// Rows that write, by `Row::id`.
+    pub write_rows: Vec<u16>,
     gathers: HashMap<u64, gather::Gather>,
     held: Vec<gather::Held>,
     gather_next: u64,
@@ -260,6 +277,7 @@ impl Engine {
             dirty: Vec::new(),
             hangups: Vec::new(),
             throttle: Vec::new(),
+            file_asks: Vec::new(),
             serve,
             clock,
             lap: 0,
@@ -272,6 +290,11 @@ impl Engine {
             listening: pubsub::Listening::default(),
             cuts: HashMap::new(),
             rounds: HashMap::new(),
+            snapshots: image::Snapshots::default(),
+            loading: None,
+            imaging: false,
+            gate: 0,
+            write_rows: rows.iter().filter(|row| row.flags & Flag::WRITE != 0).map(|row| row.id()).collect(),
             gathers: HashMap::new(),
             held: Vec::new(),
             gather_next: 0,
@@ -320,6 +343,7 @@ impl Engine {
             self.renew_settings();
         }
         self.frozen_until_us = self.process.frozen_until_us();
+        self.gate = self.process.persist.gate();
         self.process.set_spare(self.me, self.store.spare_bytes());
         self.memory_over = self.live.maxmemory != 0 && self.process.used_memory() > self.live.maxmemory;
     }
@@ -331,6 +355,7 @@ impl Engine {
             self.weigh_all(!weighed);
         }
         self.store.tune(self.live.tuning);
+        self.process.renew_gate();
         self.events.wanted = self.live.notify;
         self.store.note_faded(self.live.notify != 0 || self.events.minded);
     }
@@ -417,6 +442,10 @@ impl Engine {
             && self.gathers.is_empty()
             && self.held.is_empty()
             && self.chores.is_empty()
+            && self.snapshots.image.is_none()
+            && self.snapshots.coordinated.is_none()
+            && self.loading.is_none()
+            && self.file_asks.is_empty()
             && self.dirty.is_empty()
             && self.lent.is_empty()
             && self.conns.iter().all(|(_, c)| c.order.is_empty() && c.input.is_empty())

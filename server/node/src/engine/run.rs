@@ -22,6 +22,9 @@ impl Engine {
     /// An ask of this shard's connection on this shard's keys.
     #[inline]
     pub(super) fn run_local(&mut self, index: u32, row: &'static Row, args: Args<'_>, manner: Manner) {
+        if self.imaging {
+            self.guard_image(row, args, manner.db);
+        }
         if !self.locks.is_empty() {
             let generation = self.conns[index as usize].generation;
             let client = Client { shard: self.me.0, conn: index, generation };
@@ -90,6 +93,9 @@ impl Engine {
     ) {
         let row = table::by_id(row).expect("rows are the same in every shard");
         let client = Client { shard: home.0, conn: origin.conn, generation: origin.generation };
+        if self.imaging {
+            self.guard_image(row, args, manner.db);
+        }
         if !self.locks.is_empty()
             && let Some(queue) = self.blocked(row, args, client)
         {

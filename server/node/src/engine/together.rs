@@ -43,6 +43,8 @@ pub enum Commit {
     Writes(Vec<(usize, DbId, Write)>, u32),
     /// For commands on every key, and on how many shards.
     Run(OnShard, u32),
+    /// The same of what changes nothing, and everything stays locked until whoever began it says so.
+    Hold(OnShard),
     /// There is nothing yet: the client waits for these. (index among the keys that this shard was asked for, its waiter)
     Await(Vec<(usize, Waiter)>),
     /// A part of an ask that was cut.
@@ -168,9 +170,11 @@ pub(super) enum What {
         args: Arc<ArgsBuf>,
         arrival: Option<u64>,
     },
+    /// `holds`: the shards stay locked afterwards.
     Whole {
         run: OnShard,
         done: Done,
+        holds: bool,
     },
     Cut {
         cutting: Cutting,
@@ -287,7 +291,7 @@ impl Engine {
         let shards = self.shards_behind(index);
         let parts: Vec<TxPart> =
             shards.iter().map(|&shard| TxPart { shard, keys: Vec::new(), fetched: None }).collect();
-        let what = What::Whole { run: Arc::new(run), done: Box::new(done) };
+        let what = What::Whole { run: Arc::new(run), done: Box::new(done), holds: false };
         let asks = shards.into_iter().map(|shard| (shard, Access::Whole)).collect();
         self.start_tx(client, Tx { origin, manner, missing: parts.len(), parts, what }, asks);
         self.pump();
@@ -301,7 +305,7 @@ impl Engine {
         let shards: Vec<ShardId> = (0..self.shards() as u16).map(ShardId).collect();
         let parts: Vec<TxPart> =
             shards.iter().map(|&shard| TxPart { shard, keys: Vec::new(), fetched: None }).collect();
-        let what = What::Whole { run: Arc::new(run), done: Box::new(|_, _| {}) };
+        let what = What::Whole { run: Arc::new(run), done: Box::new(|_, _| {}), holds: false };
         let asks = shards.into_iter().map(|shard| (shard, Access::Whole)).collect();
         self.start_tx(client, Tx { origin, manner, missing: parts.len(), parts, what }, asks);
         self.pump();
@@ -345,6 +349,11 @@ impl Engine {
     // A shard's side.
 
     pub(super) fn lock_part(&mut self, ask: LockAsk) {
+        if self.imaging
+            && let Access::Keys { keys, reads, exclusive: true, whole: false, .. } = &ask.access
+        {
+            keys.args().iter().zip(reads).for_each(|(key, (db, _))| self.guard_key(*db, key));
+        }
         let keys = match &ask.access {
             Access::Whole | Access::Keys { whole: true, .. } => vec![(WHOLE, true)],
             Access::Keys { keys, exclusive, .. } => {
@@ -406,7 +415,8 @@ impl Engine {
                     self.chore(Box::new(move |engine| engine.read_some(id, grant)));
                 }
             }
-            Some(Part::Walking) => {} // It began before it asked.
+            // It began before it asked, or writes for a snapshot.
+            Some(Part::Walking) => self.claims_may_hold(),
             None => unreachable!("a transaction is granted only while it is known"),
         }
     }
@@ -463,6 +473,12 @@ impl Engine {
                 run(self);
                 self.record_held(&mut Vec::new(), Share::of(id, parties));
                 self.look_at_waits();
+            }
+            (Commit::Hold(run), _) => {
+                run(self);
+                self.hold_for_image(id);
+                // Questions look at what nobody changes.
+                return self.let_questions_pass(id);
             }
             (Commit::Cut(part), _) => return self.run_cut(id, coordinator, part),
             (Commit::Writes(writes, parties), Access::Keys { keys, whole, .. }) => {
@@ -561,9 +577,11 @@ impl Engine {
         let (row, together, args, arrival) = match what {
             What::Command { row, together, args, arrival } => (row, together, args, arrival),
             What::Cut { cutting, shares } => return self.commit_cut(id, cutting, shares),
-            What::Whole { run, done } => {
+            What::Whole { run, done, holds } => {
                 for part in &parts {
-                    self.send_commit(id, part.shard, Commit::Run(run.clone(), parts.len() as u32));
+                    let run = run.clone();
+                    let commit = if holds { Commit::Hold(run) } else { Commit::Run(run, parts.len() as u32) };
+                    self.send_commit(id, part.shard, commit);
                 }
                 if manner.silent {
                     self.deliver_drawn(origin, &mut base::Out::new());

@@ -58,6 +58,7 @@ impl Engine {
             Mail::Feed { conn, generation, bytes } => self.feed(conn, generation, &bytes),
             Mail::Round(ask) => self.read_round(ask),
             Mail::Heard { id, shard, found } => self.round_heard(id, shard, found),
+            Mail::Load(word) => self.hear_of_load(word),
             Mail::Wait(word) => self.hear_of_wait(word),
             Mail::Listeners(change) => self.hear_of_listeners(&change),
             Mail::Publish(message) => self.hear_message(&message),
@@ -70,6 +71,12 @@ impl Engine {
     pub fn work(&mut self) {
         self.pump();
         self.work_chores();
+        if self.snapshots.image.is_some() {
+            self.work_on_image();
+        }
+        if self.loading.is_some() {
+            self.work_on_load();
+        }
         self.end_overdue_waits();
         if self.deadlines_run() && self.store.next_deadline().is_some_and(|due| due <= self.now.ms()) {
             let Engine { store, events, now, .. } = self;
@@ -119,7 +126,8 @@ impl Engine {
             Some(Stall::Slice) => Some(0),
             _ => None,
         });
-        stalls.chain(deadline).chain([cron]).min().unwrap_or(cron)
+        let snapshot = self.image_due_us();
+        stalls.chain(deadline).chain(snapshot).chain([cron]).min().unwrap_or(cron)
     }
 
     /// False after DEBUG SET-ACTIVE-EXPIRE 0: keys go when somebody asks for them.
@@ -169,6 +177,14 @@ impl Engine {
         let counters = [self.metrics.commands, self.metrics.bytes_in, self.metrics.bytes_out, self.metrics.turns];
         self.metrics.rate.sample(self.now.up_us, counters);
         self.process.report(self.me, self.store.bytes());
+        self.process.persist.report_changes(self.me, self.metrics.changes(&self.write_rows));
+        // One shard sees to it for all.
+        if self.me.0 == 0 {
+            if let Some(leave) = self.process.persist.take_leave() {
+                self.leave(leave, None);
+            }
+            self.snapshots_due();
+        }
         let n = self.conns.capacity().max(1);
         let look = (self.conns.len() / CRON_CLIENTS_SHARE + 1).min(n);
         let mut seen = 0;

@@ -1,5 +1,5 @@
 //! Room: files. Files are written and read on threads of their own; shards hand them what to do and hear what came of it.
-//! Touches: io's bell, log.
+//! Touches: io's bell, log, manifest.
 //!
 //! A shard's turn never rests, and glommio looks after I/O only when its tasks rest or its preemption timer fires: file tasks
 //! on a shard's own executor would disturb its clients, and be disturbed. So files have executors of their own, not pinned,
@@ -10,6 +10,7 @@
 //! the device. Or `Abandon` at any moment before that: `Abandoned` is heard when nothing is left of it. Who hears `Failed`
 //! abandons. A file that is read ends with `ReadAll` or `Failed`, or when it is abandoned.
 
+pub mod folder;
 mod queue;
 mod stream;
 mod worker;

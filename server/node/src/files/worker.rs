@@ -75,9 +75,13 @@ async fn serve(queue: Arc<Queue>) {
                 ears.post(Event::Abandoned { id });
             }
             Ask::Seal { id, path, text, obsolete } => ears.post(match seal(&path, &text) {
-                Ok(()) => {
-                    // The new ones count already: what cannot be removed now is removed at the next start.
-                    obsolete.iter().for_each(|path| remove(path));
+                Ok(synced) => {
+                    match synced {
+                        // The new ones count already: what cannot be removed now is removed at the next start.
+                        Ok(()) => obsolete.iter().for_each(|path| remove(path)),
+                        // After a power cut either may be found: both stay.
+                        Err(e) => queue.log().warning(format_args!("{}: syncing its folder: {e}", path.display())),
+                    }
                     Event::Finished { id, bytes: text.len() as u64 }
                 }
                 Err(e) => Event::Failed { id, error: format!("{}: {e}", path.display()) },
@@ -91,8 +95,8 @@ fn remove(path: &Path) {
     let _ = std::fs::remove_file(path);
 }
 
-/// Small enough for plain calls: this thread has time.
-fn seal(path: &Path, text: &str) -> io::Result<()> {
+/// Small enough for plain calls: this thread has time. In place, but perhaps not after a power cut: an error within.
+fn seal(path: &Path, text: &str) -> io::Result<io::Result<()>> {
     let folder = path.parent().unwrap_or(Path::new("."));
     let sync_folder = || File::open(folder)?.sync_all();
     sync_folder()?;
@@ -107,7 +111,7 @@ fn seal(path: &Path, text: &str) -> io::Result<()> {
         remove(&new);
         return Err(e);
     }
-    sync_folder()
+    Ok(sync_folder())
 }
 
 async fn write_file(

@@ -39,6 +39,8 @@ pub enum Op {
     Knocked,
     /// A send by another shard's socket; `index` is its slot.
     Lent,
+    /// A bell that is listened to has rung.
+    Bell,
 }
 
 /// One completion: about what, how it went, and the kernel's flags.
@@ -207,6 +209,7 @@ impl Ring {
                 4 => Op::Cancel,
                 5 => Op::Knock,
                 7 => Op::Lent,
+                8 => Op::Bell,
                 _ => Op::Knocked,
             };
             let done = Done { op, index: data as u32, result: entry.result(), flags: entry.flags() };
@@ -384,6 +387,12 @@ impl Ring {
     /// Whether sends by others' sockets are not known to be done: somebody may wait for word of them.
     pub fn is_lent_to(&self) -> bool {
         !self.lent_quick.is_empty()
+    }
+
+    /// Listens to a bell until a completion comes without `more`.
+    pub fn listen_to(&mut self, bell: RawFd) {
+        let poll = opcode::PollAdd::new(Fd(bell), libc::POLLIN as u32).multi(true);
+        self.push(poll.build().user_data(tag(Op::Bell, 0)));
     }
 
     /// Wakes the shard whose ring is `ring`; it sees `Op::Knock`.

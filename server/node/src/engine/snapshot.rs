@@ -1,0 +1,346 @@
+//! Snapshots: when they are made, and what comes of their parts. The shard that began one gathers what the shards have written;
+//! when all files are on the device it has the manifest put in place, and from then on they count. Until then the last
+//! snapshot is whole, and whatever fails leaves nothing behind.
+
+use super::image::{Became, Plan};
+use super::together::{OnShard, Tx, TxPart, What};
+use super::{Access, Engine};
+use crate::ask::{Dialect, Manner, Origin};
+use crate::files::folder::{self, Lock};
+use crate::files::{Ask, FileId};
+use crate::manifest::{self, Manifest};
+use crate::persist::{Asker, Leave};
+use crate::shard::locks::Client;
+use crate::version;
+use base::{DbId, Fault, Reply, ShardId};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use store::{Ages, ImageOptions};
+
+/// As in Redis (CONFIG_BGSAVE_RETRY_DELAY): after a failure the next is not tried sooner, s.
+const RETRY_S: u64 = 5;
+
+/// Why a snapshot is made, and who waits for it.
+#[derive(Clone, Debug)]
+pub enum Why {
+    /// BGSAVE: answered when the point in time is set.
+    Asked(Asker),
+    /// Nobody waits.
+    Unasked,
+    /// SAVE: answered in the end.
+    Waited(Asker),
+    /// DEBUG RELOAD: everything is loaded again from it, and answered then.
+    Reloaded(Asker, Reload),
+    /// The last one before the process ends. Nothing else happens until it is done.
+    Last(Leave, Option<Asker>),
+}
+
+/// What DEBUG RELOAD says.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Reload {
+    /// Keys that are there twice are replaced.
+    pub merge: bool,
+    /// What is in memory stays.
+    pub keep: bool,
+}
+
+/// A snapshot as its coordinator knows it.
+pub(super) struct Coordinated {
+    pub plan: Arc<Plan>,
+    why: Why,
+    began_us: u64,
+    parts: Vec<Option<manifest::File>>,
+    /// Shards that have nothing left of it.
+    gone: usize,
+    failed: Option<String>,
+    pub seal: Option<FileId>,
+    /// Of the snapshot that this one replaces.
+    obsolete: Vec<PathBuf>,
+}
+
+impl Engine {
+    // Beginning.
+
+    /// Begins a snapshot, if none runs. An error is what is to be replied; it is logged and counted already.
+    pub fn begin_snapshot(&mut self, why: Why) -> Result<(), Fault> {
+        let now_s = self.now.unix_us / 1_000_000;
+        {
+            let mut saves = self.process.persist.saves();
+            if saves.running_since_ms.is_some() {
+                return Err(Fault::err("Background save already in progress"));
+            }
+            saves.running_since_ms = Some(self.now.ms());
+            saves.coordinator = self.me;
+            saves.scheduled = false;
+            saves.tried_s = now_s;
+            saves.changes_running = 0;
+            saves.last_one = matches!(why, Why::Last(..));
+        }
+        let (plan, obsolete) = match self.plan_snapshot(matches!(why, Why::Last(..) | Why::Reloaded(..))) {
+            Ok(planned) => planned,
+            Err(reason) => {
+                self.note_failed_snapshot(&reason);
+                return Err(Fault::err(reason));
+            }
+        };
+        let plan = Arc::new(plan);
+        let persist = &self.process.persist;
+        for counter in [&persist.keys_done, &persist.keys_total, &persist.bytes_done] {
+            counter.store(0, Ordering::Relaxed);
+        }
+        persist.writers.store(self.shards() as u32, Ordering::Relaxed);
+        let asked = match &why {
+            Why::Asked(asker) => Some(*asker),
+            _ => None,
+        };
+        self.snapshots.coordinated = Some(Box::new(Coordinated {
+            plan: plan.clone(),
+            why,
+            began_us: self.now.up_us,
+            parts: vec![None; self.shards()],
+            gone: 0,
+            failed: None,
+            seal: None,
+            obsolete,
+        }));
+        let holds = plan.holds;
+        let run: OnShard = Arc::new(move |engine: &mut Engine| engine.begin_image(plan.clone()));
+        self.begin_on_all(run, holds, move |engine| {
+            engine.process.log.notice("Background saving started");
+            if let Some(asker) = asked {
+                engine.tell_asker(asker, |r| r.simple("Background saving started"));
+            }
+        });
+        Ok(())
+    }
+
+    /// A transaction over every shard whatever a connection's door.
+    pub(super) fn begin_on_all(&mut self, run: OnShard, holds: bool, done: impl FnOnce(&mut Engine) + 'static) {
+        let client = Client { shard: self.me.0, conn: u32::MAX, generation: u32::MAX };
+        let origin = Origin { conn: u32::MAX, generation: u32::MAX, seq: 0 };
+        let manner = Manner { dialect: Dialect::Resp2, db: DbId::ZERO, no_touch: false, silent: false };
+        let shards: Vec<ShardId> = (0..self.shards() as u16).map(ShardId).collect();
+        let parts: Vec<TxPart> =
+            shards.iter().map(|&shard| TxPart { shard, keys: Vec::new(), fetched: None }).collect();
+        let what = What::Whole { run, holds, done: Box::new(move |engine, _| done(engine)) };
+        let asks = shards.into_iter().map(|shard| (shard, Access::Whole)).collect();
+        self.start_tx(client, Tx { origin, manner, missing: parts.len(), parts, what }, asks);
+        self.pump();
+    }
+
+    fn plan_snapshot(&self, holds: bool) -> Result<(Plan, Vec<PathBuf>), String> {
+        let (folder, dbfilename, compress, checksum) = {
+            let config = self.process.config();
+            (PathBuf::from(&config.dir), config.dbfilename.clone(), config.rdbcompression, config.rdbchecksum)
+        };
+        if dbfilename.is_empty() {
+            return Err("dbfilename is empty: snapshots have no name".into());
+        }
+        let stem = folder::stem_of(&dbfilename);
+        let mut saves = self.process.persist.saves();
+        if saves.lock.as_ref().is_none_or(|lock| lock.folder != folder) {
+            saves.lock = Some(Lock::take(&folder).map_err(|no| no.explain(&folder))?);
+        }
+        if saves.kept.as_ref().is_none_or(|kept| kept.folder != folder || kept.stem != stem) {
+            saves.kept = Some(folder::survey(&folder, &dbfilename)?.kept);
+        }
+        let kept = saves.kept.as_mut().expect("looked for above");
+        kept.serial += 1;
+        let ages = match self.live.tuning.policy {
+            store::Policy::AllKeysLru | store::Policy::VolatileLru => Ages::Idle,
+            store::Policy::AllKeysLfu | store::Policy::VolatileLfu => Ages::Frequency,
+            _ => Ages::None,
+        };
+        let plan = Plan {
+            serial: kept.serial,
+            coordinator: self.me,
+            folder,
+            stem,
+            options: ImageOptions { compress, ages },
+            checksum,
+            began_ms: self.now.ms(),
+            holds,
+        };
+        Ok((plan, kept.files.clone()))
+    }
+
+    // The coordinator's side.
+
+    pub(super) fn hear_of_part(&mut self, serial: u64, shard: ShardId, became: Became) {
+        let Some(snapshot) = self.snapshots.coordinated.as_mut().filter(|c| c.plan.serial == serial) else { return };
+        match became {
+            Became::Whole(part) => {
+                snapshot.parts[shard.index()] = Some(part);
+                if snapshot.failed.is_some() || snapshot.parts.iter().any(Option::is_none) {
+                    return;
+                }
+                let plan = snapshot.plan.clone();
+                let manifest = Manifest {
+                    serial,
+                    time_ms: plan.began_ms,
+                    version: version::TORC.into(),
+                    files: snapshot.parts.iter().flatten().cloned().collect(),
+                };
+                let obsolete = snapshot.obsolete.clone();
+                let id = self.next_file_id();
+                if let Some(snapshot) = &mut self.snapshots.coordinated {
+                    snapshot.seal = Some(id);
+                }
+                let path = plan.folder.join(manifest::manifest_name(&plan.stem));
+                self.file_asks.push(Ask::Seal { id, path, text: manifest.draw(), obsolete });
+                self.active = true;
+            }
+            Became::Failed(reason) => self.fail_snapshot(reason),
+            Became::Gone => {
+                snapshot.gone += 1;
+                if snapshot.gone == snapshot.parts.len() {
+                    let reason = snapshot.failed.clone().unwrap_or_default();
+                    self.snapshot_failed(&reason);
+                }
+            }
+        }
+    }
+
+    /// Somebody does not want it any more. Where its manifest is on its way already it is made nevertheless.
+    pub fn give_up_snapshot(&mut self, reason: String) {
+        if self.snapshots.coordinated.as_ref().is_some_and(|snapshot| snapshot.seal.is_none()) {
+            self.fail_snapshot(reason);
+        }
+    }
+
+    /// Every shard removes what it has of it.
+    pub(super) fn fail_snapshot(&mut self, reason: String) {
+        let Some(snapshot) = self.snapshots.coordinated.as_mut().filter(|s| s.failed.is_none()) else { return };
+        snapshot.failed = Some(reason);
+        self.on_every_shard(Engine::remove_part);
+    }
+
+    /// Its files are on the device, and the manifest names them.
+    pub(super) fn snapshot_made(&mut self) {
+        let Some(snapshot) = self.snapshots.coordinated.take() else { return };
+        let Coordinated { plan, why, began_us, parts, .. } = *snapshot;
+        let took = Duration::from_micros(self.now.up_us - began_us);
+        let (keys, bytes) = parts.iter().flatten().fold((0, 0), |(k, b), part| (k + part.keys, b + part.bytes));
+        {
+            let mut saves = self.process.persist.saves();
+            saves.running_since_ms = None;
+            saves.last_s = self.now.unix_us / 1_000_000;
+            saves.failed = None;
+            saves.took_s = took.as_secs() as i64;
+            saves.count += 1;
+            saves.bytes = bytes;
+            saves.changes = saves.changes_running;
+            if let Some(kept) = saves.kept.as_mut().filter(|kept| kept.folder == plan.folder && kept.stem == plan.stem)
+            {
+                kept.files = parts.iter().flatten().map(|part| plan.folder.join(&part.name)).collect();
+            }
+        }
+        self.process.renew_gate();
+        let mib_s = bytes as f64 / took.as_secs_f64().max(1e-6) / f64::from(1 << 20);
+        self.process.log.notice(format_args!(
+            "DB saved on disk: {keys} keys, {bytes} bytes in {:.3} seconds, {mib_s:.0} MiB/s",
+            took.as_secs_f64()
+        ));
+        match why {
+            Why::Last(..) => return self.leave_now(),
+            Why::Waited(asker) => self.tell_asker(asker, |r| r.ok()),
+            Why::Reloaded(asker, reload) => {
+                self.on_every_shard(|engine| engine.snapshots.image = None);
+                return self.reload(asker, reload);
+            }
+            Why::Asked(_) | Why::Unasked => {}
+        }
+        self.on_every_shard(Engine::end_part);
+        self.after_snapshot();
+    }
+
+    /// Nothing is left of it on any shard.
+    fn snapshot_failed(&mut self, reason: &str) {
+        let Some(snapshot) = self.snapshots.coordinated.take() else { return };
+        self.note_failed_snapshot(reason);
+        let reason = reason.to_string();
+        match snapshot.why {
+            Why::Last(leave, _) if leave.force => {
+                self.process.log.warning("Error trying to save the DB. Exit anyway.");
+                return self.leave_now();
+            }
+            Why::Last(_, asker) => {
+                self.process.log.warning("Error trying to save the DB, can't exit.");
+                self.refuse_to_leave(asker);
+            }
+            Why::Waited(asker) | Why::Reloaded(asker, _) => {
+                self.tell_asker(asker, move |r| r.fault(&Fault::err(&reason)));
+            }
+            Why::Asked(_) | Why::Unasked => {}
+        }
+        self.after_snapshot();
+    }
+
+    fn note_failed_snapshot(&mut self, reason: &str) {
+        {
+            let mut saves = self.process.persist.saves();
+            saves.failed = Some(reason.to_string());
+            saves.last_one = false;
+            let began_ms = saves.running_since_ms.take().unwrap_or(self.now.ms());
+            saves.took_s = (self.now.ms().saturating_sub(began_ms) / 1000) as i64;
+        }
+        self.process.log.warning(format_args!("Background saving error: {reason}"));
+        self.process.renew_gate();
+    }
+
+    /// What waited for the end of a snapshot.
+    fn after_snapshot(&mut self) {
+        let then = self.process.persist.saves().then.take();
+        if let Some((leave, asker)) = then {
+            self.leave(leave, asker);
+        }
+    }
+
+    pub(crate) fn tell_asker(&mut self, asker: Asker, draw: impl Fn(&mut dyn Reply) + Send + Sync + 'static) {
+        let Asker { home, origin, silent } = asker;
+        self.on_shard(home, move |engine| {
+            if silent {
+                engine.deliver_drawn(origin, &mut base::Out::new());
+            } else {
+                engine.deliver(origin, &draw);
+            }
+        });
+    }
+
+    // By themselves.
+
+    /// Every 100 ms, on one shard: snapshots that are due by `save` or were scheduled.
+    pub(super) fn snapshots_due(&mut self) {
+        let persist = &self.process.persist;
+        if persist.is_loading() {
+            return;
+        }
+        let now_s = self.now.unix_us / 1_000_000;
+        let due = {
+            let saves = persist.saves();
+            if saves.running_since_ms.is_some() {
+                return;
+            }
+            let changes = persist.changes().saturating_sub(saves.changes);
+            let rested = saves.failed.is_none() || now_s.saturating_sub(saves.tried_s) > RETRY_S;
+            let since_s = now_s.saturating_sub(saves.last_s);
+            let config = self.process.config();
+            let point =
+                config.save.iter().find(|&&(s, n)| changes >= n.max(0) as u64 && since_s > s.max(0) as u64).copied();
+            match point {
+                _ if !rested => None,
+                Some((s, _)) => Some(format!("{changes} changes in {s} seconds. Saving...")),
+                None => saves.scheduled.then(String::new),
+            }
+        };
+        if let Some(line) = due {
+            if !line.is_empty() {
+                self.process.log.notice(line);
+            }
+            // Why it cannot be is logged.
+            let _ = self.begin_snapshot(Why::Unasked);
+        }
+    }
+}
