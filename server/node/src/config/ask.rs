@@ -288,8 +288,7 @@ mod tests {
             planned.warnings,
             [
                 "WARNING: no effect here: 'slave-priority' (there is no replication yet)",
-                "WARNING: no effect here: 'appendonly' (nothing is kept on disk yet)",
-                "WARNING: no effect here: 'save' (nothing is kept on disk yet)",
+                "WARNING: no effect here: 'appendonly' (there is no append log yet, and snapshots need no such setting)",
             ]
         );
         assert_eq!((settings.port, planned.settings.port), (6379, 7));

@@ -623,7 +623,6 @@ mod tests {
         assert_eq!(
             got,
             [
-                "WARNING: no effect here: 'save' (nothing is kept on disk yet)",
                 "WARNING: no effect here: 'io-threads' (shards serve clients, see 'shards' and 'cpus')",
                 "WARNING: no effect here, and given as Redis's default: 'appendonly'",
                 "WARNING: -U: UDP is not served",

@@ -537,12 +537,12 @@ mod tests {
         assert_eq!(
             loaded.unwrap().warnings,
             [
-                "WARNING: no effect here: 'save', 'appendonly' (nothing is kept on disk yet)",
+                "WARNING: no effect here: 'appendonly' (there is no append log yet, and snapshots need no such setting)",
                 "WARNING: no effect here: 'io-threads' (shards serve clients, see 'shards' and 'cpus')",
                 "WARNING: no effect here: 'slaveof' (there is no replication yet)",
                 "WARNING: no effect here: 'user' (there are no ACL users yet)",
                 "WARNING: no effect here: 'lua-replicate-commands' (Redis itself no longer uses it)",
-                "WARNING: no effect here, and given as Redis's default: 'hz', 'rdbcompression'",
+                "WARNING: no effect here, and given as Redis's default: 'hz'",
                 "WARNING: maxmemory is 100 bytes, less than 1mb: was another unit meant?",
             ]
         );
@@ -585,6 +585,7 @@ mod tests {
                 "item-size-max",
                 "memcached-shutdown",
                 "memcached-flush-disabled",
+                "snapshot-rate-limit",
             ]
         );
     }

@@ -15,7 +15,7 @@ const BYTES_MAX: u64 = i64::MAX as u64;
 const MB: u64 = 1 << 20;
 
 // Why a directive has no effect here: half a sentence that a log line ends with.
-const PERSISTENCE: &str = "snapshots are written and read in another way here, and there is no append log yet";
+const PERSISTENCE: &str = "there is no append log yet, and snapshots need no such setting";
 const REPLICATION: &str = "there is no replication yet";
 const CLUSTER: &str = "there is no cluster of several hosts yet";
 const TLS: &str = "TLS is not served yet";

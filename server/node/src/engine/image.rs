@@ -173,7 +173,7 @@ impl Engine {
             && image.under_way < UNDER_WAY_BYTES_MAX
             && image.may_write(self.live.snapshot_rate, &self.process.persist.writers, self.now.up_us)
         {
-            self.write_slice(&mut image);
+            self.image_slice(&mut image);
         }
         self.snapshots.image = Some(image);
         self.pump();
@@ -186,7 +186,7 @@ impl Engine {
         waits.then_some(self.now.up_us + 1000)
     }
 
-    fn write_slice(&mut self, image: &mut Image) {
+    fn image_slice(&mut self, image: &mut Image) {
         let (bytes_before, keys_before) = (image.out.out.len(), image.out.keys);
         let mut done = false;
         // What has begun goes on; of the others the first that may.

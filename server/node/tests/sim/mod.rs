@@ -3,21 +3,28 @@
 #![allow(dead_code, reason = "each test file is a crate of its own and uses what it needs")]
 
 pub mod check;
+pub mod disk;
 #[path = "../../../command/tests/common/replay.rs"]
 mod replay;
 
 use base::{Out, ShardId};
+use disk::Disk;
 use node::batch::Batch;
 use node::clock::Now;
 use node::config::{Guard, Settings};
 use node::engine::{Engine, Lent, Mail, Newcomer};
+use node::files::folder::{Kept, Lock};
 use node::log::{Level, Log};
 use node::mailbox::MAILBOX_BATCHES;
 use node::process::{Facts, Process};
 use node::session::{Door, Peer};
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
+
+/// Where snapshots lie, on no disk of this host.
+pub const FOLDER: &str = "/simulated";
 
 /// SplitMix64.
 pub struct Rng(pub u64);
@@ -77,6 +84,7 @@ pub struct Sim {
     pub lent_count: usize,
     pub now: Now,
     pub process: Arc<Process>,
+    pub disk: Disk,
     /// A step takes less than this.
     pub pace_us: u64,
     /// One batch in this many leaves its mailbox when its turn comes: the more, the longer mailboxes are full.
@@ -101,7 +109,15 @@ impl Sim {
         };
         let mut settings = Settings::default();
         settings.enable_debug_command = Guard::Yes;
+        // Tests ask for snapshots themselves.
+        settings.save = Vec::new();
+        settings.dir = FOLDER.into();
         let process = Arc::new(Process::new(shards, facts, settings, Log::in_memory(Level::Warning), || 0));
+        {
+            let mut saves = process.persist.saves();
+            saves.lock = Some(Lock::pretended(Path::new(FOLDER)));
+            saves.kept = Some(Kept { folder: FOLDER.into(), stem: "dump".into(), ..Kept::default() });
+        }
         let engine = |i| {
             let mut engine = Engine::new(ShardId(i as u16), process.clone(), node::admin::serve, None, seed ^ i as u64);
             // Asks on few keys lock whole shards already, and take several slices.
@@ -123,6 +139,7 @@ impl Sim {
             // A moment in 2026, so that what is asked of absolute times behaves as it does on a real clock.
             now: Now { unix_us: 1_790_000_000_123_000, up_us: 1_000_000 },
             process,
+            disk: Disk::new(shards),
             pace_us: 50,
             mail_delay: 1,
             send_delay: 1,
@@ -186,7 +203,7 @@ impl Sim {
         let advance = self.rng.next() % self.pace_us;
         self.advance(advance);
         let shards = self.engines.len();
-        match self.rng.below(5) {
+        match self.rng.below(6) {
             // A client's bytes arrive, cut anywhere.
             0 if !self.clients.is_empty() => {
                 let c = self.rng.below(self.clients.len());
@@ -225,6 +242,17 @@ impl Sim {
             3 if !self.lent.is_empty() => {
                 let at = self.rng.below(self.lent.len());
                 self.lent_sent(at);
+            }
+            // The disk does something, or a shard hears of it.
+            4 if !self.disk.is_quiet() => {
+                let shard = self.rng.below(shards);
+                if self.rng.chance(2) {
+                    self.disk.work(shard, &mut self.rng);
+                } else if let Some(event) = self.disk.event(shard) {
+                    self.engines[shard].begin(self.now);
+                    self.engines[shard].file_event(event);
+                    self.after(shard);
+                }
             }
             _ => {
                 let shard = self.rng.below(shards);
@@ -301,6 +329,9 @@ impl Sim {
             self.engines[shard].work();
         }
         self.follow(shard);
+        for ask in std::mem::take(&mut self.engines[shard].file_asks) {
+            self.disk.ask(shard, ask);
+        }
         for lent in std::mem::take(&mut self.engines[shard].lent) {
             let c = self.clients.iter().position(|c| c.fd == lent.fd).expect("every socket is a client's");
             assert!(self.clients[c].flight.is_none() && !self.clients[c].closed, "a socket that is lent is left alone");
@@ -350,6 +381,7 @@ impl Sim {
     /// Whether nothing is on its way anywhere.
     pub fn is_quiet(&self) -> bool {
         self.lent.is_empty()
+            && self.disk.is_quiet()
             && self.clients.iter().all(|c| c.to.is_empty() && c.flight.is_none() && c.closed == c.shut)
             && self.wires.iter().flatten().all(VecDeque::is_empty)
             && self.engines.iter().all(|e| e.outbox.iter().all(Batch::is_empty) && e.is_settled())
