@@ -537,8 +537,8 @@ mod tests {
         assert_eq!(
             loaded.unwrap().warnings,
             [
-                "WARNING: no effect here: 'appendonly' (there is no append log yet, and snapshots need no such setting)",
                 "WARNING: no effect here: 'io-threads' (shards serve clients, see 'shards' and 'cpus')",
+                "WARNING: no effect here: 'appendonly' (there is no append log yet, and snapshots need no such setting)",
                 "WARNING: no effect here: 'slaveof' (there is no replication yet)",
                 "WARNING: no effect here: 'user' (there are no ACL users yet)",
                 "WARNING: no effect here: 'lua-replicate-commands' (Redis itself no longer uses it)",
