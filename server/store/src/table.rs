@@ -423,7 +423,7 @@ impl Table {
                 let fetch_to = (next + AHEAD).min(size);
                 while ahead < fetch_to {
                     if let Some(slot) = segment.slot(ahead) {
-                        slot.prefetch();
+                        slot.prefetch_whole();
                     }
                     ahead += 1;
                 }
