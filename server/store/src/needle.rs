@@ -109,7 +109,7 @@ mod tests {
     #[test]
     fn a_needle_is_what_is_pushed() {
         let mut all: Vec<Vec<u8>> = Vec::new();
-        for shift in 0..63 {
+        for shift in (0..63).step_by(if cfg!(miri) { 12 } else { 1 }) {
             for near in -2i64..=2 {
                 let n = (1i64 << shift).wrapping_add(near);
                 all.push(n.to_string().into_bytes());
@@ -120,7 +120,7 @@ mod tests {
             all.push(text.into());
         }
         for len in [1, 62, 63, 64, 71, 72, 73, 4095, 4096, 70_000] {
-            all.push(vec![b'x'; len]);
+            all.push(vec![b'x'; if cfg!(miri) { len.min(300) } else { len }]);
         }
         let mut pack = Vec::new();
         let mut starts = Vec::new();
