@@ -254,7 +254,23 @@ impl Cell<'_> {
     }
 
     fn write(&mut self, content: Content<'_>, put: Put) {
-        self.write_as(Kind::String, put.encoding.form(), content, put);
+        if !self.write_over(&content, &put) {
+            self.write_as(Kind::String, put.encoding.form(), content, put);
+        }
+    }
+
+    /// Over a plain string of the same length, what most writes find, only the bytes are written. False: it is not so.
+    #[inline]
+    fn write_over(&mut self, content: &Content<'_>, put: &Put) -> bool {
+        let (Some(spot), Content::Inline(value)) = (self.spot, content) else { return false };
+        // An image must have the entry first, and sets marks.
+        let imaged = self.store.image.is_some() || self.store.remarking.is_some();
+        if put.flags != 0 || matches!(put.deadline, Deadline::At(_)) || imaged {
+            return false;
+        }
+        let mut entry = self.store.places[self.table as usize].table.entry_mut(spot);
+        let age = age::replaced(&self.store.tuning, entry.as_ref().age(), self.now_ms);
+        entry.put_over(value, put.encoding.form(), age)
     }
 
     fn write_as(&mut self, kind: Kind, form: u8, content: Content<'_>, put: Put) {

@@ -475,6 +475,18 @@ impl<'a> Mut<'a> {
         self.set_header(Header(h.0 & !MARK | mark));
     }
 
+    /// Another value of the same length and form for a plain string. False: it is no such entry, and nothing has changed.
+    #[inline]
+    pub fn put_over(&mut self, value: &[u8], form: u8, age: u64) -> bool {
+        let h = self.as_ref().header();
+        if !self.as_ref().is_simple() || self.as_ref().form() != form || h.value_len() != value.len() {
+            return false;
+        }
+        self.set_header(Header(h.0 & !(AGE_MASK | FETCHED) | age & AGE_MASK));
+        self.inline_mut().copy_from_slice(value);
+        true
+    }
+
     pub fn clear_fetched(&mut self) {
         let h = self.as_ref().header();
         self.set_header(Header(h.0 & !FETCHED));

@@ -276,7 +276,7 @@ impl Segment {
     }
 
     /// The first slot with this tag whose entry `is` the one.
-    #[inline]
+    #[inline(always)]
     pub fn find(self, tag: u16, is: impl Fn(Ref<'_>) -> bool) -> Option<usize> {
         let mut at = self.home(tag);
         loop {

@@ -146,7 +146,7 @@ impl Table {
         self.find_by(hash, |entry| entry.key() == key)
     }
 
-    #[inline]
+    #[inline(always)]
     pub fn find_by(&self, hash: u64, is: impl Fn(Ref<'_>) -> bool) -> Option<Spot> {
         let index = self.index(hash);
         let segment = self.segment(index);
