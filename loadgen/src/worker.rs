@@ -4,14 +4,16 @@
 //! reading → make the asks that are due or allowed, a few connections at a time → enter again. Few at a time because a send on
 //! loopback costs microseconds: an answer that comes while fifty are submitted would be seen late, and its latency be ours.
 
-use crate::cluster::{self, SLOTS, Slots};
+mod nodes;
+
+use crate::cluster::{self, SLOTS};
 use crate::dial::{self, Address, RawAddress};
 use crate::engine::{Failure, Shared, ThreadEnd, tick_of};
 use crate::plan::{Pace, Phase, Target, mix};
 use crate::poll::{sharpen_timers, thread_cpu_ns};
 use crate::ring::{self, Done, Op, Ring, Tag};
 use crate::schedule::Schedule;
-use crate::session::{Desk, Pending, Redirect, Session, Trouble};
+use crate::session::{Desk, Pending, Session, Trouble};
 use crate::tally::Tally;
 use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
@@ -29,9 +31,6 @@ const LOOK_UP_NS: u64 = 50_000_000;
 const CONNECTING_MOST: usize = 128;
 // 8 sends of 2 to 3 µs between two looks at what has come.
 const SENDS_A_TURN: usize = 8;
-// 1 s between two askings for a cluster's slots.
-const REFRESH_NS: u64 = 1_000_000_000;
-
 struct Line<'p> {
     generation: u32,
     node: usize,
@@ -187,12 +186,6 @@ impl<'s, 'p> Worker<'s, 'p> {
 
     fn is_cluster(&self) -> bool {
         !self.slots.is_empty()
-    }
-
-    fn add_node(&mut self, address: Address) -> Result<usize, Failure> {
-        let raw = RawAddress::new(&address).map_err(|e| Failure::World(format!("{address:?}: {e}")))?;
-        self.nodes.push(Node { address, raw: Box::new(raw), lines: Vec::new(), next: 0, waiting: VecDeque::new() });
-        Ok(self.nodes.len() - 1)
     }
 
     fn add_line(&mut self, id: usize, node: usize) {
@@ -592,103 +585,6 @@ impl<'s, 'p> Worker<'s, 'p> {
         let node = self.slots[usize::from(cluster::slot_of(&name))];
         self.route(usize::from(node), false, pending);
         Ok(true)
-    }
-
-    // Of a cluster
-
-    /// Sends an ask to a node, on whichever connection is ready, or leaves it waiting there.
-    fn route(&mut self, node: usize, asking: bool, pending: Pending) {
-        let found = {
-            let Node { lines, next, .. } = &mut self.nodes[node];
-            let ready = |l: &Line| l.ready && !l.session.is_worn();
-            let found =
-                (0..lines.len()).map(|i| (*next + i) % lines.len()).find(|i| ready(&self.lines[lines[*i] as usize]));
-            if let Some(found) = found {
-                *next = found + 1;
-            }
-            found.map(|i| lines[i])
-        };
-        match found {
-            Some(line) => self.carry(line, asking, pending),
-            None => self.nodes[node].waiting.push_back((asking, pending)),
-        }
-    }
-
-    fn carry(&mut self, line: u32, asking: bool, pending: Pending) {
-        let session = &mut self.lines[line as usize].session;
-        if asking {
-            session.ask_aside(&[b"ASKING"]);
-        }
-        session.carry(pending);
-        self.soil(line);
-    }
-
-    fn redirect(&mut self, from: u32, redirect: Redirect) -> Result<(), Failure> {
-        let asked = &self.nodes[self.lines[from as usize].node].address;
-        let host = match asked {
-            Address::Tcp(address) => address.ip().to_string(),
-            Address::Unix(_) => String::new(),
-        };
-        let address = cluster::resolve(&redirect.address, &host).map_err(Failure::World)?;
-        let node = self.node_at(address)?;
-        if !redirect.ask {
-            if let Some(slot) = self.slots.get_mut(usize::from(redirect.slot)) {
-                *slot = node as u16;
-            }
-            let soonest = self.refreshed_ns.map_or(0, |last| last + REFRESH_NS);
-            self.refresh_at_ns.get_or_insert(soonest.max(self.desk.now_ns));
-        }
-        self.route(node, redirect.ask, redirect.pending);
-        Ok(())
-    }
-
-    /// The node at an address; one not known before gets as many connections as the others have.
-    fn node_at(&mut self, address: Address) -> Result<usize, Failure> {
-        if let Some(node) = self.nodes.iter().position(|n| n.address == address) {
-            return Ok(node);
-        }
-        let share = (self.lines.len() / self.nodes.len()).max(1);
-        let node = self.add_node(address)?;
-        for _ in 0..share {
-            // Numbers past the plan's: these carry and draw nothing.
-            self.add_line(self.shared.plan.connections + self.lines.len(), node);
-        }
-        Ok(node)
-    }
-
-    fn look_at_cluster(&mut self) {
-        if let Some(at) = self.refresh_at_ns
-            && at <= self.desk.now_ns
-            && let Some(line) = self.lines.iter().position(|l| l.ready)
-        {
-            self.refresh_at_ns = None;
-            self.refreshed_ns = Some(self.desk.now_ns);
-            self.lines[line].session.ask_aside(&[b"CLUSTER", b"SLOTS"]);
-            self.soil(line as u32);
-        }
-    }
-
-    fn learn_slots(&mut self, from: u32) -> Result<(), Failure> {
-        for reply in std::mem::take(&mut self.lines[from as usize].session.aside) {
-            // The answer to ASKING comes here too.
-            if reply.first() != Some(&b'*') {
-                continue;
-            }
-            let host = match &self.nodes[self.lines[from as usize].node].address {
-                Address::Tcp(address) => address.ip().to_string(),
-                Address::Unix(_) => String::new(),
-            };
-            // A node that is leaving tells nonsense; another is asked after the next MOVED.
-            let Ok(told) = Slots::read(&reply, &host) else { continue };
-            let mut nodes = Vec::new();
-            for address in &told.nodes {
-                nodes.push(self.node_at(cluster::resolve(address, &host).map_err(Failure::World)?)?);
-            }
-            for (first, last, node) in &told.ranges {
-                self.slots[usize::from(*first)..=usize::from(*last)].fill(nodes[*node] as u16);
-            }
-        }
-        Ok(())
     }
 
     // Moving bytes

@@ -197,7 +197,10 @@ fn over_time(runs: &[Run]) -> Section {
     if runs.iter().any(|r| !r.outcome.late.is_empty()) {
         let mut chart = Chart::new("Asked late", Axis::elapsed(), Axis::log("latest in each interval", Unit::Seconds))
             .either_scale()
-            .note("How long after it was due a request was sent. It is part of the latencies.");
+            .note(
+                "How long each load generator itself took to send a request that was due and for which a connection had \
+                 room. It is part of the latencies.",
+            );
         for (at, run) in runs.iter().enumerate().filter(|r| !r.1.outcome.late.is_empty()) {
             let points = per_tick(&run.outcome.series, |t| seconds(t.late_max_ns));
             chart = chart.line(&run.name, Colour::Series(at), points);

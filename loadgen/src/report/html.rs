@@ -216,8 +216,8 @@ fn over_time(outcome: &Outcome) -> Section {
             .either_scale()
             .line("late by at most", Colour::Series(4), per_tick(series, |t| seconds(t.late_max_ns)))
             .note(
-                "How long after it was due a request was sent: all connections were waiting for answers, or the load \
-                 generator was slow itself. It is part of the latencies above.",
+                "How long the load generator itself took to send a request that was due and for which a connection had room. \
+                 Waiting for room is the server's doing and not in here; the latencies above hold both.",
             );
         let spread = Chart::new("Asked late, by percentile", Axis::quantiles(), Axis::log("late by", Unit::Seconds))
             .either_scale()
