@@ -377,6 +377,9 @@ fn damaged_files_do_no_harm() {
         let mut dice = Dice::new(seed ^ 0xF11E);
         let mut bytes = good.clone();
         for _ in 0..1 + dice.below(4) {
+            if bytes.is_empty() {
+                break;
+            }
             let at = dice.below(bytes.len() as u64) as usize;
             match dice.below(6) {
                 0 => bytes.truncate(at.max(9)),
