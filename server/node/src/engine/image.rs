@@ -91,8 +91,8 @@ pub(super) struct Image {
     under_way: usize,
     spare: Vec<Vec<u8>>,
     claims: VecDeque<Claim>,
-    /// Bytes that may leave now under the limit, and when that was reckoned.
-    allowance: u64,
+    /// Bytes that may be made now under the limit, less than 0 after a slice that made more; and when that was reckoned.
+    allowance: i64,
     allowed_us: u64,
 }
 
@@ -135,22 +135,8 @@ impl Engine {
         persist.saves().changes_running += changes;
         self.imaging = !plan.holds;
         self.snapshots.holding = plan.holds;
-        self.snapshots.image = Some(Box::new(Image {
-            plan,
-            file,
-            path,
-            stage: Stage::Writing,
-            out,
-            keys: 0,
-            bytes: 0,
-            sum: 0,
-            ended: false,
-            under_way: 0,
-            spare: Vec::new(),
-            claims: VecDeque::new(),
-            allowance: 0,
-            allowed_us: self.now.up_us,
-        }));
+        let image = Image::new(plan, file, path, out, self.now.up_us);
+        self.snapshots.image = Some(Box::new(image));
         self.active = true;
     }
 
@@ -216,7 +202,7 @@ impl Engine {
         let written = (image.out.out.len() - bytes_before) as u64;
         persist.keys_done.fetch_add(image.out.keys - keys_before, Ordering::Relaxed);
         persist.bytes_done.fetch_add(written, Ordering::Relaxed);
-        image.allowance = image.allowance.saturating_sub(written);
+        image.allowance = image.allowance.saturating_sub_unsigned(written);
         if done {
             persist.writers.fetch_sub(1, Ordering::Relaxed);
             self.store.end_image();
@@ -425,6 +411,25 @@ impl Engine {
 }
 
 impl Image {
+    fn new(plan: Arc<Plan>, file: FileId, path: PathBuf, out: ImageOut, now_us: u64) -> Image {
+        Image {
+            plan,
+            file,
+            path,
+            stage: Stage::Writing,
+            out,
+            keys: 0,
+            bytes: 0,
+            sum: 0,
+            ended: false,
+            under_way: 0,
+            spare: Vec::new(),
+            claims: VecDeque::new(),
+            allowance: 0,
+            allowed_us: now_us,
+        }
+    }
+
     /// Whether the limit lets it write now.
     fn may_write(&mut self, rate: u64, writers: &std::sync::atomic::AtomicU32, now_us: u64) -> bool {
         if rate == 0 {
@@ -432,10 +437,11 @@ impl Image {
         }
         let mine = (rate / u64::from(writers.load(Ordering::Relaxed).max(1))).max(1);
         let passed_us = now_us.saturating_sub(self.allowed_us);
-        let more = (u128::from(mine) * u128::from(passed_us) / 1_000_000) as u64;
+        let more = i64::try_from(u128::from(mine) * u128::from(passed_us) / 1_000_000).unwrap_or(i64::MAX);
         if more > 0 {
             self.allowed_us = now_us;
-            self.allowance = (self.allowance + more).min((mine / BURST_PARTS).max(1));
+            let most = i64::try_from(mine / BURST_PARTS).unwrap_or(i64::MAX).max(1);
+            self.allowance = self.allowance.saturating_add(more).min(most);
         }
         self.allowance > 0
     }
@@ -468,5 +474,41 @@ impl Image {
         self.sum_up();
         self.ended = true;
         self.sum = file::write::end(&mut self.out.out.bytes, self.sum, self.plan.checksum);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::AtomicU32;
+
+    /// Slices are larger than what a slow limit lets through at once: the debt is waited for.
+    #[test]
+    fn what_is_made_keeps_to_the_limit() {
+        for (rate, shards) in [(100_000u64, 1), (100_000, 4), (50_000_000, 2), (1, 1), (u64::MAX, 1)] {
+            let plan = Plan {
+                serial: 1,
+                coordinator: ShardId(0),
+                folder: PathBuf::new(),
+                stem: String::new(),
+                options: ImageOptions::default(),
+                checksum: true,
+                began_ms: 0,
+                holds: false,
+            };
+            let mut image = Image::new(Arc::new(plan), 1, PathBuf::new(), ImageOut::default(), 0);
+            let (writers, mut made) = (AtomicU32::new(shards), 0u128);
+            for now_us in (0..10_000_000u64).step_by(500) {
+                if image.may_write(rate, &writers, now_us) {
+                    made += SLICE_BYTES as u128;
+                    image.allowance = image.allowance.saturating_sub_unsigned(SLICE_BYTES as u64);
+                }
+            }
+            let most = u128::from(rate) * 10 / u128::from(shards);
+            assert!(made <= most + SLICE_BYTES as u128, "{rate} {shards}: {made} of {most}");
+            // Nearly all of it is used, where one slice each half millisecond is enough for that.
+            let possible = most.min(20_000 * SLICE_BYTES as u128);
+            assert!(made + 2 * SLICE_BYTES as u128 >= possible * 9 / 10, "{rate} {shards}: {made} of {possible}");
+        }
     }
 }

@@ -55,6 +55,8 @@ struct Facts {
     age: Age,
     flags: u32,
     version: Option<u64>,
+    /// Where the value begins in its file.
+    at: u64,
     /// Lengths of the key and of the value behind it.
     key: usize,
     value: usize,
@@ -228,6 +230,7 @@ impl Engine {
                         age: entry.age,
                         flags: entry.flags,
                         version: entry.version,
+                        at: entry.at,
                         key: entry.key.len(),
                         value: entry.value.len(),
                     };
@@ -321,7 +324,8 @@ impl Engine {
         }
         let wrong = |what: &str| {
             let key = key[..key.len().min(64)].escape_ascii();
-            format!("{}: key '{key}': {what}", loading.plan.files[file].path.display())
+            let path = loading.plan.files[file].path.display();
+            format!("{path}: key '{key}' at byte {}: {what}", facts.at)
         };
         let mut cell = self.store.cell(facts.db, key, now_ms);
         if cell.entry().is_some() {
