@@ -426,15 +426,11 @@ impl Engine {
                     }
                     args.at(self.keys[0])
                 };
-                let owner = self.owner(key);
-                if owner == self.me {
-                    self.run_local(index, row, args, manner);
-                    return Served::Done;
-                }
-                if on_shard_port {
-                    return self.moved(index, row, slot_of(key));
-                }
-                self.send(index, row, 0, args, manner, owner)
+                self.dispatch_one(index, row, args, key, manner, on_shard_port)
+            }
+            // memcached's `get`, DEL, EXISTS, MGET of one key.
+            Run::Many(..) if args.len() == 2 && self.first_key[row.id() as usize] == 1 => {
+                self.dispatch_one(index, row, args, args.at(1), manner, on_shard_port)
             }
             Run::Many(_, together) | Run::Together(together) => {
                 let mut keys = std::mem::take(&mut self.keys);
@@ -449,6 +445,28 @@ impl Engine {
             Run::Blocking(blocking) => self.ask_blocking(index, row, blocking, args, manner, on_shard_port),
             Run::Container => unreachable!("resolve never ends at a container"),
         }
+    }
+
+    /// An ask on one key.
+    #[inline]
+    fn dispatch_one(
+        &mut self,
+        index: u32,
+        row: &'static Row,
+        args: Args<'_>,
+        key: &[u8],
+        manner: Manner,
+        on_shard_port: bool,
+    ) -> Served {
+        let owner = self.owner(key);
+        if owner == self.me {
+            self.run_local(index, row, args, manner);
+            return Served::Done;
+        }
+        if on_shard_port {
+            return self.moved(index, row, slot_of(key));
+        }
+        self.send(index, row, 0, args, manner, owner)
     }
 
     /// An ask on several keys.

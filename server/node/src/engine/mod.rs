@@ -750,10 +750,13 @@ pub fn speak<R>(dialect: Dialect, out: &mut Out, draw: impl FnOnce(&mut dyn Repl
     }
 }
 
-/// The word that holds a row's first key, when the table says so once and for all.
+/// The word that holds a row's first key, when the table says so once and for all. Of a row for several keys 1 means that two
+/// words, the verb and one more, have that one's key and no other.
 fn first_key(row: &Row) -> u8 {
     use command::row::{Keys, Run};
     match (row.run, row.keys) {
+        (Run::Many(..), Keys::Range { first: 1, last: -1, step: 1 }) => 1,
+        (Run::Many(..), Keys::Specs([spec])) if spec.positions(2).eq([1]) && spec.positions(3).eq([1, 2]) => 1,
         (Run::One(_), Keys::Range { first, .. }) => first as u8,
         (Run::One(_), Keys::Specs([spec, ..])) => spec.first as u8,
         _ => 0,
