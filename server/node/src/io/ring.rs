@@ -72,8 +72,14 @@ pub struct Sending {
     asked: usize,
     /// It will be done, or has failed, when it has been submitted.
     quick: bool,
+    /// Of one in several pieces.
+    scattered: Option<Box<Scattered>>,
+}
+
+/// What the kernel reads of a send in several pieces.
+struct Scattered {
     pieces: Vec<libc::iovec>,
-    head: Box<libc::msghdr>,
+    head: libc::msghdr,
 }
 
 pub struct Ring {
@@ -288,9 +294,7 @@ impl Ring {
         if self.sends.len() <= index as usize {
             self.sends.resize_with(index as usize + 1, || None);
         }
-        // SAFETY: an all-zero msghdr is a valid one that names nothing.
-        let head = Box::new(unsafe { std::mem::zeroed::<libc::msghdr>() });
-        self.sends[index as usize] = Some(Sending { out, done: 0, asked: 0, quick: true, pieces: Vec::new(), head });
+        self.sends[index as usize] = Some(Sending { out, done: 0, asked: 0, quick: true, scattered: None });
         self.resend(fd, index);
         self.quick.push(index);
     }
@@ -308,27 +312,32 @@ impl Ring {
             sending.asked = rest.len();
             opcode::Send::new(Fd(fd), rest.as_ptr(), rest.len() as u32).flags(flags).build()
         } else {
+            let scattered = sending.scattered.get_or_insert_with(|| {
+                // SAFETY: an all-zero msghdr is a valid one that names nothing.
+                Box::new(Scattered { pieces: Vec::new(), head: unsafe { std::mem::zeroed() } })
+            });
+            let Scattered { pieces, head } = &mut **scattered;
             let mut skip = sending.done;
             let mut room = SEND_BYTES_MAX;
-            sending.pieces.clear();
+            pieces.clear();
             for piece in sending.out.pieces() {
                 if skip >= piece.len() {
                     skip -= piece.len();
                     continue;
                 }
                 // A piece that was cut is the last: what follows it comes after its rest.
-                if sending.pieces.len() == PIECES_MAX || room == 0 {
+                if pieces.len() == PIECES_MAX || room == 0 {
                     break;
                 }
                 let piece = &piece[std::mem::take(&mut skip)..];
                 let piece = &piece[..piece.len().min(room)];
                 room -= piece.len();
-                sending.pieces.push(libc::iovec { iov_base: piece.as_ptr() as *mut _, iov_len: piece.len() });
+                pieces.push(libc::iovec { iov_base: piece.as_ptr() as *mut _, iov_len: piece.len() });
             }
-            sending.asked = sending.pieces.iter().map(|p| p.iov_len).sum();
-            sending.head.msg_iov = sending.pieces.as_mut_ptr();
-            sending.head.msg_iovlen = sending.pieces.len() as _;
-            opcode::SendMsg::new(Fd(fd), &*sending.head).flags(flags as u32).build()
+            sending.asked = pieces.iter().map(|p| p.iov_len).sum();
+            head.msg_iov = pieces.as_mut_ptr();
+            head.msg_iovlen = pieces.len() as _;
+            opcode::SendMsg::new(Fd(fd), head).flags(flags as u32).build()
         };
         let quick = if sending.quick { squeue::Flags::SKIP_SUCCESS } else { squeue::Flags::empty() };
         self.push(entry.user_data(tag).flags(quick));
