@@ -1,7 +1,11 @@
 //! Room: admin. DEBUG DIGEST: a hash of what is stored, equal to Redis's for equal data, so that suites compare the two.
 //! Touches: store.
 
-use store::Entry;
+use base::number::push_f64;
+use store::pack::Digits;
+use store::stream::Id;
+use store::zset::ZsetRef;
+use store::{Entry, Kind};
 
 pub(super) type Digest = [u8; 20];
 
@@ -62,12 +66,59 @@ pub(super) fn mix(digest: &mut Digest, bytes: &[u8]) {
     *digest = sha1(digest);
 }
 
-/// Adds a value and whether it has a deadline, as Redis's `xorObjectDigest` does.
+/// Adds a value and whether it has a deadline, as Redis's `xorObjectDigest` (debug.c) does. A large value is read in one go:
+/// this is for servers under test.
 pub(super) fn mix_value(digest: &mut Digest, entry: Entry<'_>) {
-    mix(digest, &(entry.kind() as u32).to_be_bytes());
-    mix(digest, entry.bytes());
+    // server.h, OBJ_STRING and following
+    let number: u32 = match entry.kind() {
+        Kind::String => 0,
+        Kind::List => 1,
+        Kind::Set => 2,
+        Kind::Zset => 3,
+        Kind::Hash => 4,
+        Kind::Stream => 6,
+    };
+    mix(digest, &number.to_be_bytes());
+    match entry.kind() {
+        Kind::String => mix(digest, entry.bytes()),
+        _ => mix_collection(digest, entry),
+    }
     if entry.deadline().is_some() {
         add(digest, b"!!expire!!");
+    }
+}
+
+fn mix_collection(digest: &mut Digest, entry: Entry<'_>) {
+    let (mut digits, mut more): (Digits, Digits) = ([0; 20], [0; 20]);
+    // What comes in no order: each pair's own digest is added.
+    let pair = |digest: &mut Digest, name: &[u8], value: &[u8]| {
+        let mut own = [0; 20];
+        mix(&mut own, name);
+        mix(&mut own, value);
+        add(digest, &own);
+    };
+    if let Some(list) = entry.list() {
+        list.iter_from(0, false).for_each(|element| mix(digest, element.text(&mut digits)));
+    } else if let Some(elements) = entry.elements() {
+        elements.scan(0, usize::MAX, |member| add(digest, member.bytes(&mut digits)));
+    } else if let Some(fields) = entry.fields(0) {
+        fields.scan(0, usize::MAX, |name, value, _| pair(digest, name.bytes(&mut digits), value.bytes(&mut more)));
+    } else if let Ok(zset) = ZsetRef::of(entry) {
+        let mut text = Vec::new();
+        zset.walk(0, usize::MAX, false, |member, score| {
+            text.clear();
+            push_f64(&mut text, score);
+            pair(digest, member, &text);
+            true
+        });
+    } else if let Some(stream) = entry.stream() {
+        for item in stream.log().range(Id::MIN, Id::MAX) {
+            mix(digest, format!("{}.{}", item.id.ms, item.id.seq).as_bytes());
+            for (name, value) in item.pairs() {
+                mix(digest, name.text(&mut digits));
+                mix(digest, value.text(&mut digits));
+            }
+        }
     }
 }
 
