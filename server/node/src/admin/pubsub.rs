@@ -11,6 +11,8 @@ pub(super) fn subscribe(engine: &mut Engine, index: u32, verb: Verb, row: &'stat
     if let Some(served) = moved(engine, index, verb, row, args) {
         return served;
     }
+    // Confirmations come as messages do: CLIENT REPLY does not hold them back.
+    engine.conns[index as usize].silent = false;
     let names = args.from(1).iter().map(Box::from).collect();
     engine.subscribe(index, scope_of(verb), names);
     Served::Done
@@ -20,6 +22,7 @@ pub(super) fn unsubscribe(engine: &mut Engine, index: u32, verb: Verb, row: &'st
     if let Some(served) = moved(engine, index, verb, row, args) {
         return served;
     }
+    engine.conns[index as usize].silent = false;
     let names = (args.len() > 1).then(|| args.from(1).iter().map(Box::from).collect());
     engine.unsubscribe(index, scope_of(verb), names);
     Served::Done
