@@ -119,8 +119,9 @@ impl<'a> Cell<'a> {
         let mut zset = ZsetMut::of(self).map_err(|_| BadData)?;
         let large = placed == Placed::AsItWas { large: true };
         let expected = if large { usize::MAX } else { members.count };
-        let first = members.items().next().map_or(0, |item| item.text_len());
-        let shape = zset.expect(expected, first);
+        // The longest decides before the first is added: what was packed for a moment would have lost the sign of -0.
+        let longest = members.items().map(|item| item.text_len()).max().unwrap_or(0);
+        let shape = zset.expect(expected, longest);
         let (mut scores, mut good) = (scores.iter(), true);
         members.each(|member| {
             let score = scores.next().copied().unwrap_or(f64::NAN);
