@@ -3,7 +3,7 @@
 
 use crate::context::{Class, Ctx};
 use crate::row::Patience;
-use base::number::{parse_f64, parse_i64};
+use base::number::{Extended, parse_c_f64, parse_f64, parse_i64};
 use base::{DbId, Fault};
 use store::{Cell, Kind};
 
@@ -73,7 +73,16 @@ pub(crate) fn same_db(_: base::Args<'_>, _: usize, selected: DbId) -> DbId {
 /// How long a blocking command waits: seconds with a fraction, 0 for ever.
 pub(crate) fn patience(word: &[u8], now_ms: u64) -> Result<Patience, Fault> {
     let out_of_range = || Fault::err("timeout is out of range");
-    let seconds = parse_f64(word).ok_or_else(|| Fault::err("timeout is not a float or out of range"))?;
+    let seconds = match parse_f64(word) {
+        Some(seconds) => seconds,
+        // Redis reads 80 bits: what is too large or too small for 64 is a number, a very long or a very short time.
+        None if Extended::parse(word).is_some() => match parse_c_f64(word) {
+            Some(zero) if zero == 0.0 => f64::MIN_POSITIVE.copysign(zero),
+            Some(huge) => huge,
+            None => return Err(Fault::err("timeout is not a float or out of range")),
+        },
+        None => return Err(Fault::err("timeout is not a float or out of range")),
+    };
     let ms = seconds * 1000.0;
     // Redis works with 64 bits of mantissa: what is a whole number of ms there has no trace of a fraction.
     let ms = if (ms - ms.round()).abs() < ms.abs() * 1e-15 { ms.round() } else { ms.ceil() };

@@ -5,7 +5,7 @@
 use crate::row::{Category, Docs, Flag, KeyFlag, KeySpec, Keys, Row, Run, Verb};
 
 const LISTEN: u32 = Flag::PUBSUB | Flag::NOSCRIPT | Flag::LOADING | Flag::STALE;
-const SPEAK: u32 = Flag::PUBSUB | Flag::LOADING | Flag::STALE | Flag::FAST;
+const SPEAK: u32 = Flag::PUBSUB | Flag::LOADING | Flag::STALE | Flag::FAST | Flag::MAY_REPLICATE;
 const LOOK: u32 = Flag::PUBSUB | Flag::LOADING | Flag::STALE;
 /// Channels of one slot lie where a key of their name would.
 const SLOT: KeySpec = KeySpec { flags: KeyFlag::NOT_KEY, ..KeySpec::ONE };

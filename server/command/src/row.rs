@@ -164,6 +164,8 @@ impl Flag {
     pub const TOUCHES_ARBITRARY_KEYS: u32 = 1 << 20;
     /// COMMAND DOCS: `syscmd`, for the server's own use.
     pub const SYSCMD: u32 = 1 << 21;
+    /// Reads, and may yet send replicas something (PFCOUNT, PUBLISH): it waits while writes are paused. Not shown by COMMAND.
+    pub const MAY_REPLICATE: u32 = 1 << 22;
 
     /// Name and bit, in the order COMMAND INFO lists them.
     pub const NAMES: [(&'static str, u32); 19] = [

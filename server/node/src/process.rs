@@ -372,7 +372,7 @@ impl Process {
     #[inline]
     pub fn is_paused(&self, now_ms: u64, flags: u32) -> bool {
         let until = self.pause_until_ms.load(Ordering::Relaxed);
-        until > now_ms && (flags & Flag::WRITE != 0 || self.pause_all.load(Ordering::Relaxed))
+        until > now_ms && (flags & (Flag::WRITE | Flag::MAY_REPLICATE) != 0 || self.pause_all.load(Ordering::Relaxed))
     }
 
     /// Writes stop when a snapshot has failed, if the settings say so.

@@ -217,10 +217,25 @@ impl Store {
         now_ms: u64,
         mut visit: impl FnMut(&[u8], Entry<'_>),
     ) -> u64 {
-        self.table(db).scan(&self.ground.keyed, cursor, count, |raw| {
-            if raw.deadline().is_none_or(|deadline| deadline > now_ms) && !fields::is_over(raw, now_ms) {
-                visit(raw.key(), Entry::new(raw, self));
+        self.scan_all(db, cursor, count, now_ms, |key, entry| {
+            if let Some(entry) = entry {
+                visit(key, entry);
             }
+        })
+    }
+
+    /// The same; expired entries are visited too, as keys without an entry.
+    pub fn scan_all(
+        &self,
+        db: DbId,
+        cursor: u64,
+        count: usize,
+        now_ms: u64,
+        mut visit: impl FnMut(&[u8], Option<Entry<'_>>),
+    ) -> u64 {
+        self.table(db).scan(&self.ground.keyed, cursor, count, |raw| {
+            let here = raw.deadline().is_none_or(|deadline| deadline > now_ms) && !fields::is_over(raw, now_ms);
+            visit(raw.key(), here.then(|| Entry::new(raw, self)));
         })
     }
 

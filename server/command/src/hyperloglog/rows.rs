@@ -26,7 +26,7 @@ pub static HYPERLOGLOG: [Row; 5] = [
     Row {
         name: "pfcount",
         arity: -2,
-        flags: Flag::READONLY,
+        flags: Flag::READONLY | Flag::MAY_REPLICATE,
         acl: Category::READ | Category::HYPERLOGLOG | Category::SLOW,
         keys: Keys::Specs(&[KeySpec {
             flags: KeyFlag::RW | KeyFlag::ACCESS,

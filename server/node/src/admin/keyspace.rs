@@ -132,13 +132,19 @@ pub(super) fn scan(engine: &mut Engine, index: u32, args: Args<'_>) -> Served {
                 let Walked { place, seen, keys } = &mut walk;
                 let step = if first { (count - *seen).min(WALK_POSITIONS) } else { WALK_POSITIONS };
                 let before = *seen;
-                *place = e.store.scan(db, *place, step, now_ms, |key, entry| {
+                let mut due: Vec<Vec<u8>> = Vec::new();
+                *place = e.store.scan_all(db, *place, step, now_ms, |key, entry| {
+                    let Some(entry) = entry else { return due.push(key.to_vec()) };
                     *seen += 1;
                     let kind_fits = kind.as_ref().is_none_or(|k| k == entry.kind().name().as_bytes());
                     if kind_fits && pattern.as_ref().is_none_or(|p| base::glob::matches(p, key, false)) {
                         keys.push(key.to_vec());
                     }
                 });
+                // Whoever looks at a key whose time is over finds it gone, and so it goes.
+                for key in due {
+                    e.store.peek(db, &key, now_ms);
+                }
                 if *place != 0 {
                     // A step that met few counts too: a walk is bounded by what it passes.
                     *seen = (*seen).max(before + step);
@@ -233,15 +239,18 @@ pub(super) fn flush(engine: &mut Engine, index: u32, verb: Verb, args: Args<'_>)
 
 pub(super) fn swapdb(engine: &mut Engine, index: u32, args: Args<'_>) -> Served {
     let databases = engine.store.databases() as i64;
-    let mut dbs = [DbId::ZERO; 2];
+    let mut found = [0; 2];
     for (i, word) in ["first", "second"].iter().enumerate() {
         // Redis reads an `int`: what lies beyond one is no index at all.
         match parse_i64(args.at(i + 1)).filter(|&n| i32::try_from(n).is_ok()) {
             None => return engine.refuse(index, None, &Fault::err(format!("invalid {word} DB index"))),
-            Some(n) if !(0..databases).contains(&n) => return engine.refuse(index, None, &Fault::DbIndexOutOfRange),
-            Some(n) => dbs[i] = DbId(n as u16),
+            Some(n) => found[i] = n,
         }
     }
+    if !found.iter().all(|n| (0..databases).contains(n)) {
+        return engine.refuse(index, None, &Fault::DbIndexOutOfRange);
+    }
+    let dbs = found.map(|n| DbId(n as u16));
     if !engine.conns[index as usize].order.is_empty() {
         return Served::Stall(Stall::Barrier);
     }

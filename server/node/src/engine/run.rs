@@ -255,13 +255,17 @@ impl Engine {
     }
 
     #[cold]
-    fn note_slow(&mut self, row: &'static Row, args: Args<'_>, ns: u64, index: u32) {
+    pub(super) fn note_slow(&mut self, row: &'static Row, args: Args<'_>, ns: u64, index: u32) {
         let ms = ns / 1_000_000;
         let at = self.now.unix_us / 1_000_000;
         if self.live.latency_monitor_ms > 0 && ms >= self.live.latency_monitor_ms {
             self.metrics.spike(if row.flags & Flag::FAST != 0 { "fast-command" } else { "command" }, at, ms);
         }
         if self.live.slowlog_ns.is_none_or(|limit| ns < limit) || row.flags & Flag::SKIP_SLOWLOG != 0 {
+            return;
+        }
+        // One that waits is noted when it has what it waits for.
+        if self.conns.get(index as usize).is_some_and(|conn| conn.waiting) {
             return;
         }
         let id = self.process.next_slowlog_id();
