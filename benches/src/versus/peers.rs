@@ -145,7 +145,8 @@ fn pogocache(start: &Start) -> Vec<String> {
 
 fn torc(start: &Start) -> Vec<String> {
     let cpus: Vec<String> = start.cpus.iter().map(usize::to_string).collect();
-    let mut args = words("--bind 127.0.0.1 --loglevel warning");
+    let mut args = words("--bind 127.0.0.1 --loglevel warning --save");
+    args.push(String::new());
     args.extend(["--maxclients".into(), start.clients.to_string()]);
     args.extend(["--port".into(), start.port.to_string(), "--memcached-port".into(), start.second_port.to_string()]);
     args.extend(["--shards".into(), start.threads().to_string(), "--cpus".into(), cpus.join(",")]);

@@ -36,7 +36,7 @@ impl Server {
         let child = Command::new(torc)
             .args(["--port", &port.to_string(), "--memcached-port", "0", "--bind", "127.0.0.1", "--dir"])
             .arg(&folder)
-            .args(["--cpus", &cpus::list_text(cores), "--shards", &cores.len().to_string()])
+            .args(["--cpus", &cpus::list_text(cores), "--shards", &cores.len().to_string(), "--save", ""])
             .args(more)
             .stdin(Stdio::null())
             .stdout(again)
@@ -69,7 +69,7 @@ impl Server {
     pub fn command(cores: &[u32], more: &[String]) -> String {
         let cpus = cpus::list_text(cores);
         format!(
-            "torc --port PORT --memcached-port 0 --bind 127.0.0.1 --cpus {cpus} --shards {} {}",
+            "torc --port PORT --memcached-port 0 --bind 127.0.0.1 --cpus {cpus} --shards {} --save '' {}",
             cores.len(),
             more.join(" ")
         )
