@@ -18,15 +18,20 @@ impl Worker<'_, '_> {
         Ok(self.nodes.len() - 1)
     }
 
-    /// Sends an ask to a node, on whichever connection is ready, or leaves it waiting there.
+    /// Sends an ask to a node, on whichever connection is ready, or leaves it waiting there. A connection is filled before the
+    /// next has a turn: asks that are spread one by one would all travel alone.
     pub(super) fn route(&mut self, node: usize, asking: bool, pending: Pending) {
         let found = {
             let Node { lines, next, .. } = &mut self.nodes[node];
             let ready = |l: &Line| l.ready && !l.session.is_worn();
-            let found =
-                (0..lines.len()).map(|i| (*next + i) % lines.len()).find(|i| ready(&self.lines[lines[*i] as usize]));
+            let places = || (0..lines.len()).map(|i| (*next + i) % lines.len());
+            let line = |i: usize| &self.lines[lines[i] as usize];
+            let found = places()
+                .find(|&i| ready(line(i)) && line(i).session.room() > 0)
+                .or_else(|| places().find(|&i| ready(line(i))));
             if let Some(found) = found {
-                *next = found + 1;
+                // One that is full at once is passed over next time; one at a time goes round.
+                *next = found + usize::from(line(found).session.room() <= 1);
             }
             found.map(|i| lines[i])
         };
