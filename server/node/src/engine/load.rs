@@ -356,7 +356,10 @@ impl Engine {
             Age::Idle(seconds) => cell.set_idle_ms(seconds.saturating_mul(1000)),
             Age::Frequency(counter) => cell.set_frequency(counter),
         }
-        let _ = facts.version;
+        // The entry gets a version of its own when somebody asks; it is none that a client knows already.
+        if let Some(version) = facts.version {
+            self.store.raise_version(version);
+        }
         loading.loaded += 1;
         Ok(())
     }
