@@ -2,17 +2,15 @@
 //! when all files are on the device it has the manifest put in place, and from then on they count. Until then the last
 //! snapshot is whole, and whatever fails leaves nothing behind.
 
+use super::Engine;
 use super::image::{Became, Plan};
-use super::together::{OnShard, Tx, TxPart, What};
-use super::{Access, Engine};
-use crate::ask::{Dialect, Manner, Origin};
+use super::together::OnShard;
 use crate::files::folder::{self, Lock};
 use crate::files::{Ask, FileId};
 use crate::manifest::{self, Manifest};
 use crate::persist::{Asker, Leave};
-use crate::shard::locks::Client;
 use crate::version;
-use base::{DbId, Fault, Reply, ShardId};
+use base::{Fault, Reply, ShardId};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -114,20 +112,6 @@ impl Engine {
             }
         });
         Ok(())
-    }
-
-    /// A transaction over every shard whatever a connection's door.
-    pub(super) fn begin_on_all(&mut self, run: OnShard, holds: bool, done: impl FnOnce(&mut Engine) + 'static) {
-        let client = Client { shard: self.me.0, conn: u32::MAX, generation: u32::MAX };
-        let origin = Origin { conn: u32::MAX, generation: u32::MAX, seq: 0 };
-        let manner = Manner { dialect: Dialect::Resp2, db: DbId::ZERO, no_touch: false, silent: false };
-        let shards: Vec<ShardId> = (0..self.shards() as u16).map(ShardId).collect();
-        let parts: Vec<TxPart> =
-            shards.iter().map(|&shard| TxPart { shard, keys: Vec::new(), fetched: None }).collect();
-        let what = What::Whole { run, holds, done: Box::new(move |engine, _| done(engine)) };
-        let asks = shards.into_iter().map(|shard| (shard, Access::Whole)).collect();
-        self.start_tx(client, Tx { origin, manner, missing: parts.len(), parts, what }, asks);
-        self.pump();
     }
 
     fn plan_snapshot(&self, holds: bool) -> Result<(Plan, Vec<PathBuf>), String> {

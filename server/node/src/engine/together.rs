@@ -13,7 +13,7 @@ use super::run::JOB_UNITS;
 use super::wait::Waiter;
 use super::walk::Rest;
 use super::{Deferred, Engine, HINTS, Mail, speak};
-use crate::ask::{Manner, Origin};
+use crate::ask::{Dialect, Manner, Origin};
 use crate::shard::locks::{Client, LockKey, Turn, TxId, WHOLE};
 use base::{Args, ArgsBuf, DbId, ShardId};
 use command::context::Ctx;
@@ -297,15 +297,15 @@ impl Engine {
         self.pump();
     }
 
-    /// The same without a client: what was planned for a time.
-    pub(super) fn begin_whole_unasked(&mut self, run: impl Fn(&mut Engine) + Send + Sync + 'static) {
+    /// The same without a client, on every shard. `holds`: the keys stay locked until somebody lets go of them.
+    pub(super) fn begin_on_all(&mut self, run: OnShard, holds: bool, done: impl FnOnce(&mut Engine) + 'static) {
         let client = Client { shard: self.me.0, conn: u32::MAX, generation: u32::MAX };
         let origin = Origin { conn: u32::MAX, generation: u32::MAX, seq: 0 };
-        let manner = Manner { dialect: crate::ask::Dialect::Resp2, db: DbId::ZERO, no_touch: false, silent: true };
+        let manner = Manner { dialect: Dialect::Resp2, db: DbId::ZERO, no_touch: false, silent: false };
         let shards: Vec<ShardId> = (0..self.shards() as u16).map(ShardId).collect();
         let parts: Vec<TxPart> =
             shards.iter().map(|&shard| TxPart { shard, keys: Vec::new(), fetched: None }).collect();
-        let what = What::Whole { run: Arc::new(run), done: Box::new(|_, _| {}), holds: false };
+        let what = What::Whole { run, holds, done: Box::new(move |engine, _| done(engine)) };
         let asks = shards.into_iter().map(|shard| (shard, Access::Whole)).collect();
         self.start_tx(client, Tx { origin, manner, missing: parts.len(), parts, what }, asks);
         self.pump();

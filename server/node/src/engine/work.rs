@@ -1,10 +1,12 @@
 //! What a shard does beside answering: mail, transactions' turns, chores, deadlines, eviction, its clients' limits.
 
+use super::together::OnShard;
 use super::{Chore, Engine, HINTS, Mail};
 use crate::batch::{Batch, Record};
 use crate::session::Stall;
 use base::ShardId;
 use command::context::Class;
+use std::sync::Arc;
 
 /// Entries that may expire, be evicted or be buried in one turn: about 50 µs each.
 const EXPIRED_A_TURN: usize = 256;
@@ -92,7 +94,8 @@ impl Engine {
         self.close_large_clients();
         // One shard sees to it for all.
         if self.me.0 == 0 && self.process.take_flush(self.now.ms()) {
-            self.begin_whole_unasked(|engine| engine.store.flush(base::DbId::ZERO));
+            let flush: OnShard = Arc::new(|engine: &mut Engine| engine.store.flush(base::DbId::ZERO));
+            self.begin_on_all(flush, false, |_| {});
         }
         if self.now.up_us >= self.cron_next_us {
             self.cron_next_us = self.now.up_us + CRON_US;
