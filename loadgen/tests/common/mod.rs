@@ -90,33 +90,55 @@ fn free_port() -> u16 {
 }
 
 /// Starts `program` with `arguments`, in which `PORT` stands for a free port; `None`, and a line that says so, where it is not
-/// installed.
-pub fn real(program: &str, arguments: &[&str]) -> Option<Real> {
-    let port = free_port();
-    let arguments: Vec<String> = arguments.iter().map(|a| a.replace("PORT", &port.to_string())).collect();
-    let spawned = Command::new(program).args(&arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
-    let child = match spawned {
-        Ok(child) => child,
-        Err(error) => {
-            eprintln!("skipped: {program}: {error}");
-            return None;
+/// installed. `id` asks for its process id: whoever else took the port meanwhile answers with another.
+fn real(program: &str, arguments: &[&str], id: fn(&mut TcpStream) -> std::io::Result<u32>) -> Option<Real> {
+    // A port that was free may be taken before the server has it: another try finds another.
+    for _ in 0..5 {
+        let port = free_port();
+        let arguments: Vec<String> = arguments.iter().map(|a| a.replace("PORT", &port.to_string())).collect();
+        let spawned = Command::new(program).args(&arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+        let child = match spawned {
+            Ok(child) => child,
+            Err(error) => {
+                eprintln!("skipped: {program}: {error}");
+                return None;
+            }
+        };
+        let mut real = Real { child, port };
+        let begun = Instant::now();
+        while real.child.try_wait().expect("a child").is_none() {
+            let answer = TcpStream::connect(("127.0.0.1", port)).and_then(|mut stream| {
+                stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+                id(&mut stream)
+            });
+            match answer {
+                Ok(id) if id == real.child.id() => return Some(real),
+                Ok(_) => break,
+                Err(_) => std::thread::sleep(Duration::from_millis(20)),
+            }
+            assert!(begun.elapsed() < Duration::from_secs(30), "{program} does not answer");
         }
-    };
-    let real = Real { child, port };
-    let begun = Instant::now();
-    while TcpStream::connect(("127.0.0.1", port)).is_err() {
-        assert!(begun.elapsed() < Duration::from_secs(10), "{program} does not listen");
-        std::thread::sleep(Duration::from_millis(20));
     }
-    Some(real)
+    panic!("{program} finds no port");
+}
+
+/// Asks `ask` and reads lines until one begins with `name`; the number behind it.
+fn number_of(stream: &mut TcpStream, ask: &str, name: &str) -> std::io::Result<u32> {
+    stream.write_all(ask.as_bytes())?;
+    for line in BufReader::new(stream).lines() {
+        if let Some(number) = line?.strip_prefix(name) {
+            return number.trim().parse().map_err(std::io::Error::other);
+        }
+    }
+    Err(std::io::ErrorKind::UnexpectedEof.into())
 }
 
 pub fn redis(more: &[&str]) -> Option<Real> {
     let always = ["--port", "PORT", "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"];
-    real("redis-server", &[&always[..], more].concat())
+    real("redis-server", &[&always[..], more].concat(), |s| number_of(s, "INFO server\r\n", "process_id:"))
 }
 
 pub fn memcached(more: &[&str]) -> Option<Real> {
     let always = ["-l", "127.0.0.1", "-p", "PORT", "-U", "0", "-t", "2", "-u", "nobody", "-m", "1024"];
-    real("memcached", &[&always[..], more].concat())
+    real("memcached", &[&always[..], more].concat(), |s| number_of(s, "stats\r\n", "STAT pid "))
 }
