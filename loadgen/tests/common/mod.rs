@@ -90,8 +90,8 @@ fn free_port() -> u16 {
 }
 
 /// Starts `program` with `arguments`, in which `PORT` stands for a free port; `None`, and a line that says so, where it is not
-/// installed. `id` asks for its process id: whoever else took the port meanwhile answers with another.
-fn real(program: &str, arguments: &[&str], id: fn(&mut TcpStream) -> std::io::Result<u32>) -> Option<Real> {
+/// installed. To `ask` it answers with its process id behind `name`: whoever else took the port meanwhile has another.
+fn real(program: &str, arguments: &[&str], ask: &str, name: &str) -> Option<Real> {
     // A port that was free may be taken before the server has it: another try finds another.
     for _ in 0..5 {
         let port = free_port();
@@ -109,7 +109,7 @@ fn real(program: &str, arguments: &[&str], id: fn(&mut TcpStream) -> std::io::Re
         while real.child.try_wait().expect("a child").is_none() {
             let answer = TcpStream::connect(("127.0.0.1", port)).and_then(|mut stream| {
                 stream.set_read_timeout(Some(Duration::from_secs(5)))?;
-                id(&mut stream)
+                number_of(&mut stream, ask, name)
             });
             match answer {
                 Ok(id) if id == real.child.id() => return Some(real),
@@ -135,10 +135,12 @@ fn number_of(stream: &mut TcpStream, ask: &str, name: &str) -> std::io::Result<u
 
 pub fn redis(more: &[&str]) -> Option<Real> {
     let always = ["--port", "PORT", "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"];
-    real("redis-server", &[&always[..], more].concat(), |s| number_of(s, "INFO server\r\n", "process_id:"))
+    let password = more.iter().skip_while(|word| **word != "--requirepass").nth(1);
+    let auth = password.map(|password| format!("AUTH {password}\r\n")).unwrap_or_default();
+    real("redis-server", &[&always[..], more].concat(), &format!("{auth}INFO server\r\n"), "process_id:")
 }
 
 pub fn memcached(more: &[&str]) -> Option<Real> {
     let always = ["-l", "127.0.0.1", "-p", "PORT", "-U", "0", "-t", "2", "-u", "nobody", "-m", "1024"];
-    real("memcached", &[&always[..], more].concat(), |s| number_of(s, "stats\r\n", "STAT pid "))
+    real("memcached", &[&always[..], more].concat(), "stats\r\n", "STAT pid ")
 }
