@@ -85,6 +85,27 @@ impl<'p> Draw<'p> {
         self.write = write;
     }
 
+    /// Draws one of the keys that this connection writes, of those that are `free`: as they are chosen, or after some tries the
+    /// next that is. None when none is.
+    pub fn free_own_key(&mut self, free: impl Fn(u64) -> bool) -> Option<u64> {
+        // 16: with most keys free one of them is soon met, and with one hot key it is not waited for.
+        for _ in 0..16 {
+            let key = self.key();
+            if free(key) {
+                return Some(key);
+            }
+            if self.in_order.is_some() {
+                return None;
+            }
+            self.key = None;
+        }
+        let from = self.key();
+        let own = (from..self.book.plan.keys).step_by(self.step as usize);
+        let own = own.chain((self.first..from).step_by(self.step as usize));
+        self.key = own.into_iter().find(|key| free(*key));
+        self.key
+    }
+
     /// The key that the ask last drawn is about.
     pub fn last_key(&self) -> Option<u64> {
         self.key

@@ -333,13 +333,19 @@ impl<'p> Session<'p> {
     fn draw_verified(&mut self, ledger: &Ledger, pending: &mut Pending, desk: &mut Desk, out: &mut Vec<u8>) {
         let read = pending.kind == Kind::Get;
         self.draw.writes(!read);
-        let key = self.draw.key();
+        let cluster = self.book.plan.cluster;
+        let key = if cluster && !read {
+            // There are more own keys than asks in flight: one is free.
+            self.draw.free_own_key(|key| ledger.is_settled(key)).unwrap_or_else(|| self.draw.key())
+        } else {
+            self.draw.key()
+        };
         pending.key = key;
         self.book.plan.name_key(key, &mut desk.name);
         if read {
             wire::draw_get(self.dialect, out, &desk.name);
             // Own writes before this on the same connection come first, answered or not.
-            let own = self.draw.owns(key) && !self.write_refused;
+            let own = !cluster && self.draw.owns(key) && !self.write_refused;
             pending.mark = if own { ledger.sent(key) } else { ledger.floor(key) };
             return;
         }
@@ -474,6 +480,11 @@ impl<'p> Session<'p> {
             && let Err((what, got)) = judge(self.book.plan, ledger, front, answer)
         {
             return Err(self.evidence(what, desk, got));
+        }
+        if let Some(ledger) = self.book.ledger
+            && matches!(front.kind, Kind::Set | Kind::Delete)
+        {
+            ledger.answered(front.key, front.mark);
         }
         let reads = match front.kind {
             Kind::Get => true,

@@ -5,6 +5,9 @@
 //! highest number that was acknowledged or that any read has returned. A read notes the floor when it is sent, and the
 //! last number sent when its answer is read; a number outside those is a lost write, a read that went back in time, or a
 //! value out of thin air. That is linearisability of a register, but for reads that overlap in time.
+//!
+//! Writes of one key take effect in the order sent: on one connection by itself; in a cluster, where a redirected write could be
+//! overtaken, because the next is sent only when the last has been answered.
 
 use crate::plan::{Plan, mix};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -50,12 +53,14 @@ pub struct Ledger {
 struct Marks {
     sent: AtomicU64,
     floor: AtomicU64,
+    /// The last that was answered, with an error too.
+    answered: AtomicU64,
 }
 
 impl Ledger {
-    /// 16 bytes a key.
+    /// 24 bytes a key.
     pub fn new(keys: u64) -> Ledger {
-        let marks = || Marks { sent: AtomicU64::new(0), floor: AtomicU64::new(0) };
+        let marks = || Marks { sent: AtomicU64::new(0), floor: AtomicU64::new(0), answered: AtomicU64::new(0) };
         Ledger { keys: (0..keys).map(|_| marks()).collect() }
     }
 
@@ -66,6 +71,16 @@ impl Ledger {
     /// The number of the next write of `key`, by its only writer; from here on reads may return it.
     pub fn send(&self, key: u64) -> u64 {
         self.marks(key).sent.fetch_add(1, Ordering::SeqCst) + 1
+    }
+
+    /// The write of `version` has been answered, well or with an error.
+    pub fn answered(&self, key: u64, version: u64) {
+        self.marks(key).answered.fetch_max(version, Ordering::SeqCst);
+    }
+
+    /// Whether every write of `key` has been answered.
+    pub fn is_settled(&self, key: u64) -> bool {
+        self.marks(key).answered.load(Ordering::SeqCst) == self.sent(key)
     }
 
     /// Reads sent from here on return `version` or later.

@@ -89,13 +89,15 @@ fn free_port() -> u16 {
     listener.local_addr().expect("bound").port()
 }
 
-/// Starts `program` with `arguments`, in which `PORT` stands for a free port; `None`, and a line that says so, where it is not
-/// installed. To `ask` it answers with its process id behind `name`: whoever else took the port meanwhile has another.
+/// Starts `program` with `arguments`, in which `PORT` and `BUS` stand for free ports; `None`, and a line that says so, where it is
+/// not installed. `ask` makes it tell its process id behind `name`: whoever else took the port meanwhile answers with another.
 fn real(program: &str, arguments: &[&str], ask: &str, name: &str) -> Option<Real> {
     // A port that was free may be taken before the server has it: another try finds another.
     for _ in 0..5 {
         let port = free_port();
-        let arguments: Vec<String> = arguments.iter().map(|a| a.replace("PORT", &port.to_string())).collect();
+        let bus = free_port().to_string();
+        let filled = |a: &&str| a.replace("PORT", &port.to_string()).replace("BUS", &bus);
+        let arguments: Vec<String> = arguments.iter().map(filled).collect();
         let spawned = Command::new(program).args(&arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
         let child = match spawned {
             Ok(child) => child,
@@ -116,7 +118,7 @@ fn real(program: &str, arguments: &[&str], ask: &str, name: &str) -> Option<Real
                 Ok(_) => break,
                 Err(_) => std::thread::sleep(Duration::from_millis(20)),
             }
-            assert!(begun.elapsed() < Duration::from_secs(30), "{program} does not answer");
+            assert!(begun.elapsed() < Duration::from_secs(60), "{program} does not answer");
         }
     }
     panic!("{program} finds no port");
