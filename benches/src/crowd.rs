@@ -7,8 +7,9 @@ use std::net::{Ipv4Addr, TcpStream};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::time::Duration;
 
-/// Fewer than the ports that the kernel gives out for one local address (28,232 by default).
-const OF_ONE_ADDRESS: usize = 25_000;
+/// Fewer than half of the ports that the kernel gives out for one local address (28,232 by default): once those of one parity are
+/// taken, every connect looks at them all.
+const OF_ONE_ADDRESS: usize = 10_000;
 
 pub struct Crowd {
     epoll: OwnedFd,

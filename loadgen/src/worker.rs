@@ -68,6 +68,8 @@ struct Worker<'s, 'p> {
     slots: Vec<u16>,
     to_connect: VecDeque<u32>,
     connecting: usize,
+    /// Lines that are.
+    ready: usize,
     /// Connections that may be asked on: waiting for their next batch (closed), or with room (open).
     free: VecDeque<u32>,
     /// Connections that have nothing to ask in this phase.
@@ -143,6 +145,7 @@ impl<'s, 'p> Worker<'s, 'p> {
             slots: Vec::new(),
             to_connect: VecDeque::new(),
             connecting: 0,
+            ready: 0,
             free: VecDeque::new(),
             parked: Vec::new(),
             dirty: Vec::new(),
@@ -228,10 +231,9 @@ impl<'s, 'p> Worker<'s, 'p> {
         let mut told = 0;
         loop {
             self.dial()?;
-            let ready = self.lines.iter().filter(|l| l.ready).count();
-            self.shared.ready.fetch_add(ready - told, Ordering::Relaxed);
-            told = ready;
-            if ready == self.lines.len() || self.shared.stop.load(Ordering::Relaxed) {
+            self.shared.ready.fetch_add(self.ready - told, Ordering::Relaxed);
+            told = self.ready;
+            if self.ready == self.lines.len() || self.shared.stop.load(Ordering::Relaxed) {
                 return Ok(());
             }
             self.send_dirty();
@@ -319,6 +321,7 @@ impl<'s, 'p> Worker<'s, 'p> {
             return;
         }
         line.ready = true;
+        self.ready += 1;
         let node = line.node;
         self.offer(index);
         if self.is_cluster() {
@@ -334,6 +337,7 @@ impl<'s, 'p> Worker<'s, 'p> {
         self.ring.end(index, tag);
         // Late completions of the old connection are told apart by their generation.
         line.generation = line.generation.wrapping_add(1) & 0xff_ffff;
+        self.ready -= usize::from(line.ready);
         (line.connected, line.ready) = (false, false);
         self.desk.tally.reconnects += 1;
         self.to_connect.push_back(index);
