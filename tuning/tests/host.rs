@@ -54,33 +54,69 @@ fn exit_codes_are_those_that_the_help_tells() {
     }
 }
 
+/// The real host with its network's knobs, a few files and its limits set wrong, in namespaces: each is named with what it is,
+/// what it should be, and why; the same program says good of all of them where they are set well.
 #[test]
 fn what_is_wrong_in_a_namespace_is_reported() {
-    let wrong = Folder::of("wrong", &[("disabled", "2\n"), ("thp", "[always] madvise never\n"), ("clock", "hpet\n")]);
-    let script = format!(
-        "echo 64 > /proc/sys/net/core/somaxconn
-         mount --bind {} /proc/sys/kernel/io_uring_disabled
-         mount --bind {} /sys/kernel/mm/transparent_hugepage/enabled
-         mount --bind {} /sys/devices/system/clocksource/clocksource0/current_clocksource
-         exec $TUNE check --json",
-        wrong.path("disabled"),
-        wrong.path("thp"),
-        wrong.path("clock")
-    );
-    let Some(done) = in_namespaces(&script) else { return };
-    let report: Value =
-        serde_json::from_str(&out(&done)).unwrap_or_else(|e| panic!("{e}: {}{}", out(&done), err(&done)));
-    for (id, current, verdicts) in [
-        ("somaxconn", "64", &["poor", "unproven"][..]),
-        ("io-uring", "2", &["stops"]),
-        ("thp", "always", &["poor", "unproven"]),
-        ("clocksource", "hpet", &["poor", "unproven"]),
+    let files = |name: &str, disabled: &str, thp: &str, clock: &str, overcommit: &str| {
+        Folder::of(name, &[("disabled", disabled), ("thp", thp), ("clock", clock), ("overcommit", overcommit)])
+    };
+    let wrong = files("wrong", "2\n", "[always] madvise never\n", "hpet\n", "2\n");
+    let right = files("right", "0\n", "always [madvise] never\n", "tsc\n", "0\n");
+    // --shards: the limits are this process's own, whatever else runs on the host.
+    let script = |folder: &Folder, numbers: [&str; 4], open_files: u32| {
+        let [queue, half_open, cookies, send] = numbers;
+        format!(
+            "echo {queue} > /proc/sys/net/core/somaxconn
+             echo {half_open} > /proc/sys/net/ipv4/tcp_max_syn_backlog
+             echo {cookies} > /proc/sys/net/ipv4/tcp_syncookies
+             echo 4096 16384 {send} > /proc/sys/net/ipv4/tcp_wmem
+             mount --bind {} /proc/sys/kernel/io_uring_disabled
+             mount --bind {} /proc/sys/vm/overcommit_memory
+             mount --bind {} /sys/kernel/mm/transparent_hugepage/enabled
+             mount --bind {} /sys/devices/system/clocksource/clocksource0/current_clocksource
+             ulimit -n {open_files}
+             exec $TUNE check --json --shards 1",
+            folder.path("disabled"),
+            folder.path("overcommit"),
+            folder.path("thp"),
+            folder.path("clock"),
+        )
+    };
+    let report = |script: &str| -> Option<(Value, Option<i32>)> {
+        let done = in_namespaces(script)?;
+        let report = serde_json::from_str(&out(&done));
+        Some((report.unwrap_or_else(|e| panic!("{e}: {}{}", out(&done), err(&done))), done.status.code()))
+    };
+    let Some((found, code)) = report(&script(&wrong, ["64", "128", "0", "65536"], 600)) else { return };
+    let off = &["poor", "unproven"][..];
+    // Knob, what it is, what it should be, a word of why.
+    for (id, current, verdicts, wanted, why) in [
+        ("somaxconn", "64", off, "4096", "accept queue"),
+        ("syn-backlog", "128, syncookies 0", off, "1024", "handshake"),
+        ("socket-buffers", "send up to 64.0 KiB", off, "4 MiB", "buffers"),
+        ("io-uring", "2", &["stops"], "0", "ring"),
+        ("overcommit", "2", off, "0", "allocation"),
+        ("thp", "always", off, "madvise", "page fault"),
+        ("clocksource", "hpet", off, "tsc", "clock"),
+        // 600 less the server's own.
+        ("nofile", "600: maxclients is cut to 456", &["poor"], "65536", "maxclients"),
     ] {
-        let row = knob(&report, id);
-        assert_eq!(row["current"], current, "{row}");
-        assert!(verdicts.contains(&row["verdict"].as_str().expect("a verdict")), "{row}");
+        let row = knob(&found, id);
+        let text = |field: &str| row[field].as_str().unwrap_or_default();
+        assert!(text("current").contains(current), "{row}");
+        assert!(verdicts.contains(&text("verdict")), "{row}");
+        assert!(text("candidate").contains(wanted) && text("why").contains(why), "{row}");
+        // What is recommended stands on a record; without one it is a candidate.
+        assert_eq!(row["recommended"].is_null(), text("verdict") == "unproven", "{row}");
+        assert!(!text("remedy").is_empty() && !text("undo").is_empty(), "{row}");
     }
-    assert_eq!(done.status.code(), Some(4));
+    assert_eq!(code, Some(4), "what stops the server decides");
+    let (found, _) =
+        report(&script(&right, ["4096", "4096", "1", "4194304"], 12_000)).expect("it was permitted before");
+    for id in ["somaxconn", "syn-backlog", "io-uring", "overcommit", "thp", "clocksource", "nofile"] {
+        assert_eq!(knob(&found, id)["verdict"], "good", "{}", knob(&found, id));
+    }
 }
 
 #[test]
