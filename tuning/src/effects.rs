@@ -54,6 +54,32 @@ impl Effects {
         }
     }
 
+    /// `text`, a file of rows, with `row` in it: in place of the knob's row of that host, or of the one that says that nothing is
+    /// recorded; else beside the knob's others. What else the file says stays as it is.
+    pub fn put(text: &str, row: &str) -> Result<String, String> {
+        let new = Effects::parse(row)?.0.pop().ok_or("no row")?;
+        let starts: Vec<usize> =
+            text.match_indices("[[effect]]").map(|(at, _)| at).filter(|at| is_line(text, *at)).collect();
+        let ends = starts.iter().skip(1).copied().chain([text.len()]);
+        let mut place = text.len()..text.len();
+        for (start, end) in starts.iter().copied().zip(ends) {
+            let old = Effects::parse(&text[start..end])?.0.pop().ok_or("no row")?;
+            if old.knob != new.knob {
+                continue;
+            }
+            let same_host = old.effect.recorded_on().is_some_and(|host| Some(host) == new.effect.recorded_on());
+            if same_host || matches!(old.effect, Effect::NotMeasured { .. }) {
+                place = start..end;
+                break;
+            }
+            place = end..end;
+        }
+        let (before, after) = (text[..place.start].trim_end(), text[place.end..].trim_start());
+        let parts = [before, row.trim(), after].into_iter().filter(|part| !part.is_empty());
+        let text = parts.collect::<Vec<_>>().join("\n\n") + "\n";
+        Effects::parse(&text).map(|_| text.trim_end().to_string() + "\n")
+    }
+
     #[cfg(test)]
     fn rows(&self) -> &[Row] {
         &self.0
@@ -98,6 +124,10 @@ impl Effect {
             Effect::Fact { what } => what.clone(),
         }
     }
+}
+
+fn is_line(text: &str, at: usize) -> bool {
+    at == 0 || text.as_bytes()[at - 1] == b'\n'
 }
 
 /// `vm-2vcpu` and `vm-16vcpu` are of one sort.
@@ -163,5 +193,38 @@ mod tests {
             assert!(effect.told(kind).contains(mentions), "{effect:?}");
         }
         assert!(Effects::parse("[[effect]]\nknob = 'x'\nkind = 'guessed'").is_err());
+    }
+
+    #[test]
+    fn a_new_row_takes_its_place() {
+        let row = |knob: &str, host: &str, effect: &str| {
+            format!(
+                "[[effect]]\nknob = '{knob}'\nkind = 'measured'\nhost = '{host}'\nrecord = '{host}/a.md'\neffect = '{effect}'\n"
+            )
+        };
+        let not_yet = |knob: &str| format!("[[effect]]\nknob = '{knob}'\nkind = 'not-measured'\nwhy = 'not yet'\n");
+        let start =
+            format!("# What [[effect]] means.\n\n{}\n{}\n{}", not_yet("a"), not_yet("b"), row("c", "vm-1", "old"));
+        // In place of what said nothing, of the same host's, beside another host's, and at the end.
+        let mut text = start;
+        for (knob, host, effect, rows) in [
+            ("a", "vm-1", "first", 3),
+            ("c", "vm-1", "second", 3),
+            ("a", "metal-8", "third", 4),
+            ("d", "vm-1", "fourth", 5),
+        ] {
+            text = Effects::put(&text, &row(knob, host, effect)).expect("sound");
+            let effects = Effects::parse(&text).expect("sound");
+            assert_eq!(effects.rows().len(), rows, "{text}");
+            assert!(effects.of(knob, host).told(host).contains(effect), "{text}");
+        }
+        assert!(
+            text.starts_with("# What [[effect]] means.\n\n[[effect]]\nknob = 'a'") && !text.contains("old"),
+            "{text}"
+        );
+        assert!(text.ends_with("fourth'\n") && !text.contains("\n\n\n"), "{text}");
+        let knobs: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("knob = ")).collect();
+        assert_eq!(knobs, ["'a'", "'a'", "'b'", "'c'", "'d'"]);
+        assert!(Effects::put(&text, "[[effect]]\nknob = 'x'").is_err());
     }
 }

@@ -354,9 +354,16 @@ fn finish(host: &Host, measure: &Measure, measured: &Measured, folder: Option<&P
         fs::write(&path, text).map_err(|e| format!("{}: {e}", path.display()))?;
         println!("\nwritten: {}", path.display());
     }
-    match measured.row(&name, &file) {
-        Some(row) => println!("\nthe row for tuning/src/effects.toml, in place of the knob's there:\n\n{row}"),
-        None => {
+    match (measured.row(&name, &file), &measure.effects) {
+        (Some(row), Some(path)) => {
+            let whose = |e: std::io::Error| format!("{}: {e}", path.display());
+            let text = fs::read_to_string(path).map_err(whose)?;
+            let text = Effects::put(&text, &row).map_err(|why| format!("{}: {why}", path.display()))?;
+            fs::write(path, text).map_err(whose)?;
+            println!("\nthe row is in {}:\n\n{row}", path.display());
+        }
+        (Some(row), None) => println!("\nthe row for tuning/src/effects.toml, in place of the knob's there:\n\n{row}"),
+        (None, _) => {
             println!("\nno row for tuning/src/effects.toml: too few rounds, no other setting, or loopback cannot tell")
         }
     }

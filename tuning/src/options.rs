@@ -170,6 +170,9 @@ pub struct Measure {
     /// Only print
     #[arg(long, conflicts_with = "records")]
     pub no_record: bool,
+    /// Put the rows that follow into this file, tuning/src/effects.toml, each in its knob's place
+    #[arg(long, value_name = "FILE", conflicts_with = "no_record")]
+    pub effects: Option<PathBuf>,
     /// The record's host [default: its kind, such as vm-2vcpu]
     #[arg(long)]
     pub host: Option<String>,

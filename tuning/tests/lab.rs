@@ -15,7 +15,8 @@ fn lab(arguments: &[&str]) -> std::process::Output {
 
 #[test]
 fn a_measurement_writes_its_record() {
-    let folder = Folder::of("records", &[]);
+    let rows = "# rows\n\n[[effect]]\nknob = \"idle-spin\"\nkind = \"not-measured\"\nwhy = \"not yet\"\n";
+    let (folder, table) = (Folder::of("records", &[]), Folder::of("rows", &[("effects.toml", rows)]));
     let done = lab(&[
         "measure",
         "idle-spin",
@@ -28,10 +29,14 @@ fn a_measurement_writes_its_record() {
         "vm-test",
         "--records",
         &folder.path(""),
+        "--effects",
+        &table.path("effects.toml"),
     ]);
     assert!(done.status.success(), "{}{}", out(&done), err(&done));
     let text = out(&done);
     assert!(text.contains("round trip of one client, p50") && text.contains("knob = \"idle-spin\""), "{text}");
+    let rows = fs::read_to_string(table.path("effects.toml")).expect("readable");
+    assert!(rows.starts_with("# rows\n") && rows.contains("host = \"vm-test\"") && !rows.contains("not yet"), "{rows}");
     let names: Vec<String> = fs::read_dir(folder.path("vm-test"))
         .expect("a folder of the host")
         .map(|entry| entry.expect("readable").file_name().into_string().expect("plain"))
