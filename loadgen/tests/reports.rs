@@ -356,9 +356,18 @@ fn pages_work_in_a_browser() {
         std::fs::write(&file, page.replace("</body>", READER)).expect("a page is written");
         for width in [1200, 420] {
             let output = Command::new("timeout")
-                .args(["60", browser, "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom"])
+                .args([
+                    "120",
+                    browser,
+                    "--headless",
+                    "--no-sandbox",
+                    "--disable-gpu",
+                    "--disable-quic",
+                    "--no-first-run",
+                ])
+                .args(["--disable-background-networking", "--disable-component-update", "--disable-sync", "--dump-dom"])
                 .arg("--virtual-time-budget=2000")
-                .arg(format!("--user-data-dir={}", dir.join("profile").display()))
+                .arg(format!("--user-data-dir={}", dir.join(format!("profile-{at}-{width}")).display()))
                 .arg(format!("--window-size={width},900"))
                 .arg(format!("file://{}", file.display()))
                 // Its log is about the machine, not the page.

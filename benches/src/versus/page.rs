@@ -81,12 +81,12 @@ fn one(results: &Results, section: Section) -> page::Section {
     let mut drawn = page::Section::new(section.title()).text(section.note());
     for metric in section.compared() {
         let better = if metric.more_is_better() { "more is better" } else { "less is better" };
-        let title = format!("{} ({better})", metric.title());
+        let title = format!("{} ({better})", without_unit(*metric));
         let bars = bars(results, section, *metric, &results.cases(section), &title);
         // One alone has the width of the page; two stand beside each other.
         drawn = drawn.bars(if section.compared().len() == 1 { bars.full_width() } else { bars });
     }
-    drawn.table(table(&table::of_section(results, section)))
+    drawn.table(table(&table::of_section(results, section)).named())
 }
 
 fn table(table: &table::Table) -> page::Table {
@@ -114,12 +114,16 @@ fn bars(results: &Results, section: Section, metric: Metric, cases: &[&str], tit
             }
         }
     }
-    // By dialect, so that those stand beside each other that can be compared.
-    columns.sort_by_key(|(dialect, _)| cases.iter().position(|case| split(case).0 == *dialect));
+    // By dialect, so that those stand beside each other that can be compared; then as they were measured, whoever has the first
+    // case.
+    columns.sort_by_key(|(dialect, peer)| {
+        let dialect = cases.iter().position(|case| split(case).0 == *dialect);
+        (dialect, results.peers.iter().position(|(name, _)| name == peer))
+    });
     let both = |peer: &str| columns.iter().filter(|(_, p)| *p == peer).count() > 1;
     let names =
         columns.iter().map(|(dialect, peer)| if both(peer) { format!("{peer}, {dialect}") } else { peer.to_string() });
-    let mut bars = Bars::new(title, metric.title(), unit, names);
+    let mut bars = Bars::new(title, without_unit(metric), unit, names);
     for group in groups {
         let values = columns.iter().map(|(dialect, peer)| {
             let case = cases.iter().find(|case| split(case) == (*dialect, group))?;
@@ -129,6 +133,12 @@ fn bars(results: &Results, section: Section, metric: Metric, cases: &[&str], tit
         bars = bars.group(group, values.collect::<Vec<_>>());
     }
     bars.note("The thin line shows from the least round to the most.")
+}
+
+/// A metric's name where its axis tells the unit.
+fn without_unit(metric: Metric) -> String {
+    let title = metric.title().replace(" µs", "");
+    [" ms", " s"].iter().find_map(|unit| title.strip_suffix(unit)).unwrap_or(&title).to_string()
 }
 
 /// The dialect of a case, empty where there is none, and what was asked.
@@ -144,15 +154,16 @@ fn unit(metric: Metric) -> (Unit, f64) {
     use Metric::*;
     match metric {
         OpsPerS | OpsPerCpuS | LoadKeysPerS | MessagesPerCpuS | MessagesPerS => (Unit::PerSecond, 1.0),
-        P50Us | P90Us | P99Us | P999Us | MaxUs | P99BeforeUs | P999BeforeUs | LateP99Us | LateP999Us => {
+        WrittenPerS => (Unit::Bytes, 1.0),
+        P50Us | P90Us | P99Us | P999Us | MaxUs | P99BeforeUs | P999BeforeUs | LateP99Us | LateP999Us | HalfP999Us => {
             (Unit::Seconds, 1e-6)
         }
         StartMs | CommandMs => (Unit::Seconds, 1e-3),
-        SnapshotS | RestartS => (Unit::Seconds, 1.0),
+        SnapshotS | RestartS | BesideS => (Unit::Seconds, 1.0),
         BytesPerKey | RssBytes | EmptyBytes | ExtraBytes | FileBytes | BytesEach | CountedEach | BytesPerClient => {
             (Unit::Bytes, 1.0)
         }
-        ServerCores | LoadShare => (Unit::Count, 1.0),
+        ServerCores | LoadShare | OfNoLog | OfNoLogP999 | OfDevice | ExtraShare => (Unit::Count, 1.0),
     }
 }
 
@@ -162,4 +173,23 @@ pub fn picture(results: &Results) -> Option<String> {
         results.cases(Section::Throughput).into_iter().filter(|case| case.contains("10 GET : 1 SET")).collect();
     let title = "Operations per second of the server's CPU time (more is better)";
     (!cases.is_empty()).then(|| bars(results, Section::Throughput, Metric::OpsPerCpuS, &cases, title).svg())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_axes_have_no_unit_of_the_tables() {
+        for (metric, name) in [
+            (Metric::P999Us, "p99.9"),
+            (Metric::P99BeforeUs, "p99 before"),
+            (Metric::StartMs, "start"),
+            (Metric::RestartS, "loading"),
+            (Metric::OpsPerS, "ops/s"),
+            (Metric::BytesPerKey, "bytes a key"),
+        ] {
+            assert_eq!(without_unit(metric), name);
+        }
+    }
 }

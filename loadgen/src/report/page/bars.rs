@@ -196,6 +196,9 @@ impl Bars {
             let x = |value: f64| left + own.place(value) * stretch;
             let _ = writeln!(out, "<text class=\"group\" x=\"{left}\" y=\"{:.1}\">{}</text>", y + 15.0, escape(name));
             y += GROUP_HEAD;
+            // Beside the bars alone: through a group's name it would be a letter.
+            let beside = values.len() as f64 * (BAR + GAP);
+            let _ = writeln!(out, "<path class=\"axis\" d=\"M{left} {y:.1}V{:.1}\"/>", y + beside);
             for (at, value) in values.iter().enumerate() {
                 let class = Colour::Series(at).class();
                 let mut text_x = left + 4.0;
@@ -231,7 +234,6 @@ impl Bars {
             }
             y += GROUP_GAP;
         }
-        let _ = writeln!(out, "<path class=\"axis\" d=\"M{left} {GROUP_HEAD:.1}V{bottom:.1}\"/>");
         let mut label = |at: f64, y: f64, anchor: &str, text: &str| {
             let text = escape(text);
             let _ = writeln!(

@@ -221,6 +221,7 @@ pub struct Table {
     head: Vec<String>,
     rows: Vec<(Vec<String>, Level)>,
     words: bool,
+    named: bool,
 }
 
 impl Table {
@@ -236,6 +237,12 @@ impl Table {
     /// Columns of words in place of numbers: set to the left, and broken over lines where they must be.
     pub fn words(mut self) -> Table {
         self.words = true;
+        self
+    }
+
+    /// The second column names the row too: set to the left as the first.
+    pub fn named(mut self) -> Table {
+        self.named = true;
         self
     }
 
@@ -359,7 +366,11 @@ impl Block {
 
 impl Table {
     fn draw(&self, out: &mut String) -> std::fmt::Result {
-        let words = if self.words { " class=\"words\"" } else { "" };
+        let words = match (self.words, self.named) {
+            (true, _) => " class=\"words\"",
+            (_, true) => " class=\"named\"",
+            _ => "",
+        };
         writeln!(out, "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"table\"><table{words}>")?;
         if !self.caption.is_empty() {
             writeln!(out, "<caption>{}</caption>", escape(&self.caption))?;
