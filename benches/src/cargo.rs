@@ -22,17 +22,30 @@ pub fn profile() -> Result<String, String> {
     place().map(|(_, profile)| profile)
 }
 
-/// The server of this tree, built like this program itself: the same profile, the same target folder.
+/// The server of this tree.
 pub fn torc_beside() -> Result<PathBuf, String> {
+    beside("node", "torc")
+}
+
+/// A program of this tree, built like this one itself: the same profile, the same target folder.
+pub fn beside(package: &str, name: &str) -> Result<PathBuf, String> {
     let (folder, profile) = place()?;
-    let torc = folder.join("torc");
+    let program = folder.join(name);
     if !workspace().join("Cargo.toml").is_file() {
-        // The program was taken elsewhere; a server that was taken along is the one meant.
-        return if torc.is_file() { Ok(torc) } else { Err(format!("no torc in {}", folder.display())) };
+        // This program was taken elsewhere; what was taken along is what is meant.
+        return if program.is_file() { Ok(program) } else { Err(format!("no {name} in {}", folder.display())) };
     }
     let target = folder.parent().ok_or_else(|| format!("{} is not cargo's target folder", folder.display()))?;
-    build(&workspace(), target, &profile, &["-p", "node", "--bin", "torc"])?;
-    Ok(torc)
+    build(&workspace(), target, &profile, &["-p", package, "--bin", name])?;
+    Ok(program)
+}
+
+/// An example of this package, built with `profile` beside this program.
+pub fn example(name: &str, profile: &str) -> Result<PathBuf, String> {
+    let (folder, _) = place()?;
+    let target = folder.parent().ok_or_else(|| format!("{} is not cargo's target folder", folder.display()))?;
+    build(&workspace(), target, profile, &["--locked", "-p", "benches", "--example", name])?;
+    Ok(target.join(profile).join("examples").join(name))
 }
 
 /// `cargo build` in `tree`; what it has to say is shown only when it fails.

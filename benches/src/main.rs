@@ -1,7 +1,7 @@
 //! Room: benches. `torc-bench`: what Torc can do beside its peers, beside its own past, and while it is disturbed.
 //! Touches: loadgen, /proc, cargo and git.
 //!
-//! `versus` compares servers, `regress` compares commits; `probe`, `fill` and `idle` look at one server that runs already.
+//! `versus` compares servers, `regress` commits, `loads` load generators; `probe`, `fill` and `idle` look at one server that runs already.
 
 mod cargo;
 mod crowd;
@@ -10,6 +10,7 @@ mod host;
 mod idle;
 mod kernel;
 mod load;
+mod loads;
 mod probe;
 mod process;
 mod regress;
@@ -36,6 +37,8 @@ enum What {
     Versus(Box<versus::Versus>),
     /// This tree beside a base commit; exit code 1 when more than --max-loss is lost beyond doubt, 2 when it could not be run
     Regress(regress::Regress),
+    /// torc-load beside redis-benchmark and memtier_benchmark: operations per second of their own CPU time
+    Loads(loads::Loads),
     /// GETs at a steady rate on one connection, whatever else the server does; latency from the time each was due
     Probe(probe::Probe),
     /// Sets keys 0 to N once each, as fast as the server takes them
@@ -54,6 +57,7 @@ fn main() -> ExitCode {
     let done = match options.what {
         What::Versus(versus) => versus::run(*versus).map(|text| (text, false)),
         What::Regress(regress) => regress::run(&regress).map(|verdict| (verdict.text, verdict.lost)),
+        What::Loads(loads) => loads::run(&loads).map(|text| (text, false)),
         What::Probe(probe) => probe.run().map(|json| (json, false)),
         What::Fill(fill) => fill.run().map(|json| (json, false)),
         What::Idle(idle) => idle.run().map(|json| (json, false)),

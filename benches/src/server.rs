@@ -59,7 +59,7 @@ pub struct Server {
 }
 
 // Loading a large snapshot takes as long as it takes; without one all are up within a second.
-const UP_WITHIN: Duration = Duration::from_secs(120);
+const UP_WITHIN: Duration = Duration::from_secs(600);
 
 impl Server {
     /// Starts it and waits until it answers.

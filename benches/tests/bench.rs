@@ -94,7 +94,9 @@ fn figures(csv: &str) -> Vec<(String, String, String, String, f64)> {
     lines.collect()
 }
 
-const SMALL: [&str; 16] = [
+const SMALL: [&str; 18] = [
+    "--snapshots-gb",
+    "0.002",
     "--seconds",
     "0.2",
     "--connections",
@@ -124,8 +126,8 @@ fn versus_measures_all_that_is_installed_and_says_what_is_not() {
     let servers: BTreeSet<&str> = figures.iter().map(|figure| figure.2.as_str()).collect();
     assert!(servers.contains("torc"), "{said}");
     assert_eq!((servers.contains("redis"), servers.contains("memcached")), (redis, memcached), "{said}");
-    // Each section has figures of torc, but for snapshots while it has none.
-    let base = ["throughput", "latency", "memory", "start", "scaling"];
+    // Each section has figures of torc.
+    let base = ["throughput", "latency", "memory", "start", "snapshot", "log", "snapshots", "scaling"];
     let of_types = ["types", "types-memory", "disturbance", "blocking", "expiry", "pubsub"];
     for section in base.into_iter().chain(of_types) {
         assert!(figures.iter().any(|f| f.0 == section && f.2 == "torc"), "no {section} of torc:\n{said}");
@@ -139,9 +141,14 @@ fn versus_measures_all_that_is_installed_and_says_what_is_not() {
     if redis {
         assert!(figures.iter().any(|f| f.0 == "snapshot" && f.2 == "redis" && f.3 == "restart_s"), "{said}");
     }
-    let snapshot_of_torc = figures.iter().any(|f| f.0 == "snapshot" && f.2 == "torc");
-    let why = said.lines().find(|line| line.starts_with("| torc | snapshot"));
-    assert!(snapshot_of_torc || why.is_some_and(|why| why.contains("BGSAVE")), "{said}");
+    // What the log costs is told beside the same server without one; a server that keeps none is not run.
+    let of_log = |server: &str| figures.iter().any(|f| f.0 == "log" && f.2 == server && f.3 == "ops_beside_no_log");
+    let why = said.lines().find(|line| line.starts_with("| torc | log"));
+    assert!(of_log("torc") || why.is_some(), "{said}");
+    assert!(!redis || of_log("redis"), "{said}");
+    if is_installed("fio") {
+        assert!(figures.iter().any(|f| f.0 == "snapshots" && f.2 == "torc" && f.3 == "share_of_device"), "{said}");
+    }
     for (section, case, server, metric, value) in &figures {
         let may_be_negative = metric == "bytes_per_key_beyond_data";
         assert!(value.is_finite() && (*value >= 0.0 || may_be_negative), "{section} {case} {server} {metric}: {value}");
@@ -161,8 +168,61 @@ fn versus_measures_all_that_is_installed_and_says_what_is_not() {
     assert!(html.starts_with("<!doctype html>") && !html.contains("src=\"http"), "one self-contained page");
     assert!(markdown.contains("--shards 1") && markdown.contains("## Commands"), "{markdown}");
     assert!(svg.starts_with("<svg") || svg.starts_with("<?xml"), "{svg}");
+    is_drawn_well(&folder.0.join("versus.html"));
     let left: Vec<_> = std::fs::read_dir(&folder.0).expect("it is there").flatten().map(|e| e.file_name()).collect();
     assert_eq!(left.len(), 4, "servers' files are gone: {left:?}");
+}
+
+/// Says in the page's title what a real browser makes of it.
+const READER: &str = "<script>
+setTimeout(() => {
+  const found = [];
+  const say = (name, value) => found.push(name + '=' + value);
+  const page = document.documentElement;
+  say('wider', Math.max(0, page.scrollWidth - page.clientWidth));
+  say('sections', document.querySelectorAll('h2').length);
+  say('pictures', document.querySelectorAll('svg').length > 0);
+  let cut = 0;
+  for (const text of document.querySelectorAll('svg text')) {
+    const svg = text.closest('svg').getBoundingClientRect(), box = text.getBoundingClientRect();
+    if (box.width > 0 && (box.left < svg.left - 2 || box.right > svg.right + 3)) cut++;
+  }
+  say('cut', cut);
+  document.title = found.join(' ');
+}, 0);
+</script></body>";
+
+/// Renders a page in headless Chromium, if it is installed, for a desk and for a phone: nothing is wider than the window, no
+/// text of a picture is cut off, and every section is there.
+fn is_drawn_well(page: &Path) {
+    let named = |name: &&str| {
+        let said = Command::new(name).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
+        said.is_ok_and(|status| status.success())
+    };
+    let Some(browser) = ["chromium", "chromium-browser", "google-chrome"].into_iter().find(named) else {
+        eprintln!("SKIPPED in part: no chromium is installed");
+        return;
+    };
+    let folder = Folder::new("browser");
+    let html = std::fs::read_to_string(page).expect("it was written");
+    let sections = html.matches("<h2").count();
+    let file = folder.0.join("page.html");
+    std::fs::write(&file, html.replace("</body>", READER)).expect("the folder is writable");
+    for width in [1200, 420] {
+        let done = Command::new("timeout")
+            .args(["120", browser, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"])
+            .args(["--disable-background-networking", "--disable-component-update", "--disable-sync", "--dump-dom"])
+            .args(["--virtual-time-budget=2000", &format!("--window-size={width},900")])
+            .arg(format!("--user-data-dir={}", folder.0.join(format!("profile-{width}")).display()))
+            .arg(format!("file://{}", file.display()))
+            .stdin(Stdio::null())
+            .stderr(Stdio::null())
+            .output()
+            .expect("it told its version");
+        let dom = text(&done.stdout);
+        let title = dom.split_once("<title>").and_then(|(_, rest)| rest.split_once("</title>")).map_or("", |(t, _)| t);
+        assert_eq!(title, format!("wider=0 sections={sections} pictures=true cut=0"), "{width} pixels wide");
+    }
 }
 
 #[test]
@@ -278,6 +338,7 @@ fn regress_tells_a_failure_from_a_loss() {
         &["regress", "--base", "no-such-commit"][..],
         &["regress", "--short", "--base", "no-such-commit"][..],
         &["regress", "--base-bin", "/no/such/file", "--this-bin", "/no/such/file"][..],
+        &["regress", "--renew", "--base", "main"][..],
     ] {
         let done = output(args);
         let said = format!("{}{}", text(&done.stdout), text(&done.stderr));
@@ -331,6 +392,33 @@ impl Drop for Torc {
         drop(self.child.kill());
         drop(self.child.wait());
     }
+}
+
+/// Each tool that is installed asks the same of one server; what it cost itself is told, and torc-load's ratio to it.
+#[test]
+fn loads_compares_load_generators_by_their_own_cpu_time() {
+    torc();
+    let others: Vec<&str> =
+        ["redis-benchmark", "memtier_benchmark"].into_iter().filter(|name| is_installed(name)).collect();
+    let mut args = vec!["loads", "--rounds", "2", "--seconds", "0.3", "--keys", "1000", "--pipelines", "16"];
+    // Where the whole workspace is tested it is there.
+    let own = torc().with_file_name("torc-load");
+    if own.is_file() {
+        args.extend(["--torc-load", own.to_str().expect("a path of text")]);
+    }
+    let said = succeeds(&args);
+    for verb in ["GET", "SET"] {
+        let row = format!("| {verb}, 16 in a pipeline | torc-load | ");
+        assert!(said.lines().any(|line| line.starts_with(&row)), "{said}");
+    }
+    for other in others {
+        let rows: Vec<&str> = said.lines().filter(|line| line.starts_with(&format!("|  | {other} | "))).collect();
+        assert!(rows.len() == 2 && rows.iter().all(|row| row.contains("**")), "{said}");
+    }
+    let refused = output(&["loads", "--server", "memcached", "--rounds", "1"]);
+    assert!(!refused.status.success() && text(&refused.stderr).contains("memcached"), "{}", text(&refused.stderr));
+    let refused = output(&["loads", "--torc-load", "/no/such/file"]);
+    assert!(!refused.status.success() && text(&refused.stderr).contains("/no/such/file"), "{}", text(&refused.stderr));
 }
 
 #[test]

@@ -7,22 +7,26 @@
 use super::{Regress, Verdict, tree};
 use crate::cargo;
 use crate::stats::geometric_mean;
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::thread;
 
 /// Multiples of 16: pipelines are whole.
 const FEW: u64 = 1600;
 const MANY: u64 = 4800;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Counter {
+pub enum Counter {
     Perf,
     Callgrind,
 }
 
 pub fn run(options: &Regress) -> Result<Verdict, String> {
-    let Some(counter) = Counter::find() else {
+    let Some(counter) = Counter::find(&[Counter::Perf, Counter::Callgrind]) else {
         return Ok(skipped("neither perf (instructions:u) nor valgrind can count instructions here"));
     };
     let base = options.base.as_deref().ok_or("--base is missing")?;
@@ -38,19 +42,23 @@ pub fn run(options: &Regress) -> Result<Verdict, String> {
             )));
         }
     };
-    let mut counts = Vec::new();
-    for name in names(&this)?.into_iter().filter(|name| name.contains(&options.case)) {
-        eprintln!("counting {name}");
-        let of = |program: &Path| counter.per_operation(program, &name);
-        counts.push((name.clone(), of(&old)?, of(&this)?));
-    }
+    let (old, new) = (counter.all(&old, &options.case)?, counter.all(&this, &options.case)?);
+    let counts = beside(&old, &new);
     if counts.is_empty() {
         return Err(format!("no case has '{}' in its name", options.case));
     }
     Ok(judge(&base[..12], counter, &counts, options.max_loss, options.max_loss_case))
 }
 
-fn skipped(why: &str) -> Verdict {
+/// Instructions an operation by the name of its case.
+pub type Counts = BTreeMap<String, f64>;
+
+/// The cases that both have: name, old, new.
+pub fn beside(old: &Counts, new: &Counts) -> Vec<(String, f64, f64)> {
+    new.iter().filter_map(|(name, new)| Some((name.clone(), *old.get(name)?, *new))).collect()
+}
+
+pub fn skipped(why: &str) -> Verdict {
     Verdict { text: format!("SKIPPED: {why}"), lost: false }
 }
 
@@ -94,10 +102,33 @@ fn names(program: &Path) -> Result<Vec<String>, String> {
 }
 
 impl Counter {
-    fn find() -> Option<Counter> {
+    /// The first of them that works here.
+    pub fn find(of: &[Counter]) -> Option<Counter> {
         // As it will be used: many virtual machines have a perf without the CPU's counters.
         let works = |counter: Counter| counter.instructions(Path::new("true"), &[]).is_ok_and(|count| count > 0);
-        [Counter::Perf, Counter::Callgrind].into_iter().find(|counter| works(*counter))
+        of.iter().copied().find(|counter| works(*counter))
+    }
+
+    /// All cases of `program` that have `part` in their names. Several at once: a count does not hear what else runs.
+    pub fn all(self, program: &Path, part: &str) -> Result<Counts, String> {
+        let names: Vec<String> = names(program)?.into_iter().filter(|name| name.contains(part)).collect();
+        let (next, found) = (AtomicUsize::new(0), Mutex::new(Ok(Counts::new())));
+        thread::scope(|scope| {
+            for _ in 0..thread::available_parallelism().map_or(1, |cores| cores.get()) {
+                scope.spawn(|| {
+                    while let Some(name) = names.get(next.fetch_add(1, Relaxed)) {
+                        let count = self.per_operation(program, name);
+                        let mut found = found.lock().expect("nobody panics holding it");
+                        let Ok(counts) = found.as_mut() else { return };
+                        match count {
+                            Ok(count) => drop(counts.insert(name.clone(), count)),
+                            Err(why) => *found = Err(why),
+                        }
+                    }
+                });
+            }
+        });
+        found.into_inner().expect("nobody has panicked holding it")
     }
 
     fn name(self) -> &'static str {
@@ -151,7 +182,13 @@ fn callgrind_count(said: &str) -> Option<u64> {
     said.lines().find_map(|line| line.split_once("Collected :")?.1.split_whitespace().next()?.parse().ok())
 }
 
-fn judge(base: &str, counter: Counter, counts: &[(String, f64, f64)], max_loss: f64, max_loss_case: f64) -> Verdict {
+pub fn judge(
+    base: &str,
+    counter: Counter,
+    counts: &[(String, f64, f64)],
+    max_loss: f64,
+    max_loss_case: f64,
+) -> Verdict {
     let mut text = format!("Instructions an operation ({}), {base} and this tree\n", counter.name());
     let mut lost = Vec::new();
     for (name, old, new) in counts {

@@ -1,9 +1,11 @@
 //! Room: benches. `torc-bench regress`: is this tree slower than a base commit? Touches: git, cargo.
 //!
 //! `timing` runs both servers in interleaved rounds and fails only when the whole interval of a ratio lies beyond the set
-//! loss. `count` counts instructions of the server's functions, which noise does not touch: for CI.
+//! loss. `count` counts instructions of the server's functions, which noise does not touch, in both trees; `recorded` counts them
+//! in this one and compares with what is committed, for CI.
 
 mod count;
+mod recorded;
 mod timing;
 mod tree;
 
@@ -13,7 +15,7 @@ use std::path::PathBuf;
 #[derive(Args, Clone, Debug)]
 pub struct Regress {
     /// The commit to compare with; it is built in a git worktree under target/regress
-    #[arg(long, value_name = "COMMIT", required_unless_present = "base_bin")]
+    #[arg(long, value_name = "COMMIT", required_unless_present_any = ["base_bin", "recorded"])]
     base: Option<String>,
     /// What may be lost: a case fails when the whole 95 % interval of its ratio is beyond it (with --short: the mean of all)
     #[arg(long, value_parser = percent, default_value = "3%", value_name = "SHARE")]
@@ -25,10 +27,16 @@ pub struct Regress {
     /// fail it
     #[arg(long)]
     short: bool,
-    /// With --short: what one case may lose, whatever the mean
+    /// Count them in this tree alone and compare with benches/counts.toml: no base is built
+    #[arg(long, conflicts_with_all = ["base", "base_bin", "short"])]
+    recorded: bool,
+    /// With --recorded: write what was counted into benches/counts.toml in place of comparing with it
+    #[arg(long, requires = "recorded")]
+    renew: bool,
+    /// With --short or --recorded: what one case may lose, whatever the mean
     #[arg(long, value_parser = percent, default_value = "10%", value_name = "SHARE")]
     max_loss_case: f64,
-    /// With --short: only cases whose names hold this
+    /// With --short or --recorded: only cases whose names hold this
     #[arg(long, default_value = "", value_name = "TEXT")]
     case: String,
     /// A base server that is built already
@@ -56,7 +64,11 @@ pub struct Verdict {
 }
 
 pub fn run(options: &Regress) -> Result<Verdict, String> {
-    if options.short { count::run(options) } else { timing::run(options) }
+    match (options.recorded, options.short) {
+        (true, _) => recorded::run(options),
+        (_, true) => count::run(options),
+        _ => timing::run(options),
+    }
 }
 
 /// `3%` or `0.03`.

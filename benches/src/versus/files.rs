@@ -76,16 +76,21 @@ impl Record {
     }
 
     pub fn write(&self, results: &Results) -> Result<Vec<PathBuf>, String> {
+        let mut files = vec![("md", table::markdown(results)), ("csv", csv(results))];
+        files.extend(page::picture(results).map(|svg| ("svg", svg)));
+        self.put(&results.host, &files)
+    }
+
+    /// Files by their ending; `host` describes the host where none is described yet.
+    pub fn put(&self, host: &str, files: &[(&str, String)]) -> Result<Vec<PathBuf>, String> {
         std::fs::create_dir_all(&self.folder).map_err(|e| format!("{}: {e}", self.folder.display()))?;
-        let host = self.folder.join("host.md");
+        let described = self.folder.join("host.md");
         let mut written = Vec::new();
-        if !host.exists() {
-            written.push(put(&host, &format!("# Host\n\n{}.\n", results.host))?);
+        if !described.exists() {
+            written.push(put(&described, &format!("# Host\n\n{host}.\n"))?);
         }
-        written.push(put(&self.path("md"), &table::markdown(results))?);
-        written.push(put(&self.path("csv"), &csv(results))?);
-        if let Some(svg) = page::picture(results) {
-            written.push(put(&self.path("svg"), &svg)?);
+        for (ending, content) in files {
+            written.push(put(&self.path(ending), content)?);
         }
         Ok(written)
     }

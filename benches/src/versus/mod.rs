@@ -2,15 +2,16 @@
 //! and a CSV of what came of it.
 //!
 //! `peers` finds servers and knows how each is started at its best, `bench` starts them on stated cores, `measure`, `solo`,
-//! `types`, `disturb` and `events` are the sections, `results` holds the figures, `table`, `page` and `files` draw and keep them.
+//! `types`, `disturb`, `events` and `durable` are the sections, `results` holds the figures, `table`, `page` and `files` draw and keep them.
 
 mod bench;
 mod disturb;
+mod durable;
 mod events;
 mod files;
 mod measure;
 mod page;
-mod peers;
+pub mod peers;
 mod results;
 mod solo;
 mod table;
@@ -18,7 +19,10 @@ mod types;
 
 use crate::host::{self, Host};
 use crate::server::quoted;
+pub use files::Record;
 pub use peers::Peer;
+pub use results::short;
+pub use table::ratio as ratio_text;
 
 use bench::Bench;
 use clap::Args;
@@ -36,8 +40,8 @@ pub struct Versus {
     /// Only these, in this order: ratios are to the first that has a figure
     #[arg(long, value_delimiter = ',', value_name = "NAMES")]
     only: Vec<String>,
-    /// throughput, latency, memory, start, snapshot, scaling; of data types: types, types-memory, disturbance, blocking, expiry,
-    /// pubsub
+    /// throughput, latency, memory, start, snapshot, log, scaling; of data types: types, types-memory, disturbance, blocking,
+    /// expiry, pubsub; and only if named here: snapshots
     #[arg(long, value_delimiter = ',', value_parser = Section::parse, value_name = "NAMES")]
     sections: Vec<Section>,
     /// One short round and few keys: to see that all works, not to be believed
@@ -71,6 +75,9 @@ pub struct Versus {
     memory_keys: u64,
     #[arg(long, default_value_t = 1_000_000)]
     snapshot_keys: u64,
+    /// Keys and values of the snapshots section, in GB
+    #[arg(long, default_value_t = 5.0)]
+    snapshots_gb: f64,
     /// Small collections and elements of large ones (types-memory, disturbance), and keys with deadlines (expiry)
     #[arg(long, default_value_t = 1_000_000)]
     elements: u64,
@@ -88,7 +95,7 @@ pub struct Versus {
 /// A list in one word; clap takes a `Vec` for an option given several times.
 pub type Cpus = std::sync::Arc<[usize]>;
 
-fn cpus(text: &str) -> Result<Cpus, String> {
+pub fn cpus(text: &str) -> Result<Cpus, String> {
     host::parse_cpus(text).map(Cpus::from)
 }
 
@@ -99,6 +106,7 @@ pub fn run(mut options: Versus) -> Result<String, String> {
         options.keys = options.keys.min(20_000);
         options.memory_keys = options.memory_keys.min(200_000);
         options.snapshot_keys = options.snapshot_keys.min(100_000);
+        options.snapshots_gb = options.snapshots_gb.min(0.02);
         options.elements = options.elements.min(50_000);
         options.clients = options.clients.min(3_000);
     }
@@ -157,6 +165,9 @@ fn refuse(options: &Versus) -> Result<(), String> {
     if !(options.seconds > 0.0 && options.seconds <= 3600.0) {
         return Err("--seconds is above 0 and at most 3600".into());
     }
+    if !(options.snapshots_gb >= 0.001 && options.snapshots_gb <= 10_000.0) {
+        return Err("--snapshots-gb is at least 0.001".into());
+    }
     if options.memory_keys < 4 {
         return Err("--memory-keys is at least 4".into());
     }
@@ -175,12 +186,23 @@ fn measure_all(bench: &mut Bench) -> Result<(), String> {
             bench.results.skip(section, "all", "all", "not asked for (--sections)");
             continue;
         }
+        if bench.options.sections.is_empty() && section == Section::Snapshots && !bench.options.quick {
+            bench.results.skip(
+                section,
+                "all",
+                "all",
+                "takes long, so it is run only if it is named (--sections snapshots)",
+            );
+            continue;
+        }
         match section {
             Section::Throughput => measure::throughput(bench),
             Section::Latency => measure::latency(bench),
             Section::Memory => solo::memory(bench),
             Section::Start => solo::start(bench),
             Section::Snapshot => solo::snapshot(bench),
+            Section::Log => durable::log(bench),
+            Section::Snapshots => durable::snapshots(bench),
             Section::Scaling => measure::scaling(bench),
             Section::Types => types::types(bench),
             Section::TypesMemory => types::memory(bench),
@@ -200,7 +222,10 @@ fn measure_all(bench: &mut Bench) -> Result<(), String> {
 /// How long it will take, roughly: so that nobody waits an hour who meant to wait a minute.
 fn minutes(bench: &Bench) -> f64 {
     let options = &bench.options;
-    let asked = |section| options.sections.is_empty() || options.sections.contains(&section);
+    let asked = |section| {
+        let by_itself = section != Section::Snapshots || options.quick;
+        if options.sections.is_empty() { by_itself } else { options.sections.contains(&section) }
+    };
     let speaks = |peer: &Peer| measure::DIALECTS.into_iter().filter(|dialect| peer.speaks(*dialect)).count() as f64;
     let ways: f64 = bench.peers.iter().map(speaks).sum();
     let resp = bench.peers.iter().filter(|peer| peer.speaks(Dialect::Resp2)).count() as f64;
@@ -215,6 +240,9 @@ fn minutes(bench: &Bench) -> f64 {
         Section::Memory => rounds.min(3.0) * peers * (4.0 + fill(options.memory_keys * 9 / 4)),
         Section::Start => rounds * peers * (0.2 + fill(options.memory_keys / 4)),
         Section::Snapshot => rounds.min(3.0) * peers * (3.0 + 4.0 * fill(options.snapshot_keys)),
+        Section::Log => rounds.min(5.0) * resp * 3.0 * (1.0 + 2.1 * options.seconds),
+        // Filled and loaded, saved twice, each at some 100 MB/s; a load beside for twice as long.
+        Section::Snapshots => rounds.min(2.0) * resp * 2.0 * (10.0 + options.snapshots_gb * (10.0 + 8.6 * 5.0)),
         Section::Types => resp * (4.0 + 18.0 * rounds.min(3.0) * options.seconds.min(1.0) * 1.15),
         Section::TypesMemory => resp * (8.0 + 10.0 * fill(options.elements)),
         // Two seconds at least are looked at beside each of five commands.
@@ -250,7 +278,7 @@ fn settings(bench: &Bench) -> Vec<String> {
 }
 
 /// As it can be given again.
-fn command_line() -> String {
+pub fn command_line() -> String {
     let words: Vec<String> = std::env::args().skip(1).map(|word| quoted(&word)).collect();
     format!("cargo run --release -p benches -- {}", words.join(" "))
 }

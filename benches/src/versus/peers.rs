@@ -202,6 +202,13 @@ impl Peer {
         Peer { clients: clients.max(CLIENTS), ..self.clone() }
     }
 
+    /// The same with more settings, after all others.
+    pub fn with(&self, args: &[&str]) -> Peer {
+        let mut peer = self.clone();
+        peer.extra.extend(args.iter().map(|arg| arg.to_string()));
+        peer
+    }
+
     pub fn has_shard_ports(&self) -> bool {
         self.shard_ports
     }

@@ -10,6 +10,8 @@ pub enum Section {
     Memory,
     Start,
     Snapshot,
+    Log,
+    Snapshots,
     Scaling,
     Types,
     TypesMemory,
@@ -20,12 +22,14 @@ pub enum Section {
 }
 
 impl Section {
-    pub const ALL: [Section; 12] = [
+    pub const ALL: [Section; 14] = [
         Section::Throughput,
         Section::Latency,
         Section::Memory,
         Section::Start,
         Section::Snapshot,
+        Section::Log,
+        Section::Snapshots,
         Section::Scaling,
         Section::Types,
         Section::TypesMemory,
@@ -43,6 +47,8 @@ impl Section {
             Section::Memory => "memory",
             Section::Start => "start",
             Section::Snapshot => "snapshot",
+            Section::Log => "log",
+            Section::Snapshots => "snapshots",
             Section::Scaling => "scaling",
             Section::Types => "types",
             Section::TypesMemory => "types-memory",
@@ -65,6 +71,8 @@ impl Section {
             Section::Memory => "Memory per key",
             Section::Start => "Starting and loading",
             Section::Snapshot => "Snapshots",
+            Section::Log => "The append log",
+            Section::Snapshots => "Snapshots of gigabytes",
             Section::Scaling => "Scaling with cores",
             Section::Types => "Commands on collections",
             Section::TypesMemory => "Memory of collections",
@@ -97,6 +105,17 @@ impl Section {
                 "Open loop at a steady rate before and during one BGSAVE. Extra memory: the most that the process and its \
                  children held meanwhile (each page counted once), beyond before. Loading: from the start with that snapshot \
                  to all keys being there."
+            }
+            Section::Log => {
+                "SETs of 100 bytes, closed loop, one at a time on each connection, without a log, with a sync every second, and \
+                 with a sync before each answer (appendfsync). Then an open loop at half of the rate without a log; where that \
+                 is too much, at 0.7 of its own. Beside no log: the same server in the same round."
+            }
+            Section::Snapshots => {
+                "One BGSAVE alone: how fast it is written, and as a share of what fio writes to the same file system (direct, \
+                 512 KiB, 16 at once). Then one beside GETs and SETs in equal parts, an open loop at half of what the server \
+                 does in a closed one. Extra memory: the most that all its processes held meanwhile (Pss) beyond before, as a \
+                 share of keys and values."
             }
             Section::Scaling => {
                 "Closed loop as above, on more cores, with as many threads as each server's documentation recommends for them (see the \
@@ -144,6 +163,21 @@ impl Section {
             Section::Snapshot => {
                 &[SnapshotS, P99BeforeUs, P99Us, P999BeforeUs, P999Us, MaxUs, ExtraBytes, FileBytes, RestartS]
             }
+            Section::Log => {
+                &[OpsPerS, OfNoLog, OpsPerCpuS, ServerCores, P50Us, P99Us, P999Us, HalfP999Us, OfNoLogP999, FileBytes]
+            }
+            Section::Snapshots => &[
+                SnapshotS,
+                WrittenPerS,
+                OfDevice,
+                P999BeforeUs,
+                P999Us,
+                MaxUs,
+                BesideS,
+                ExtraShare,
+                FileBytes,
+                RestartS,
+            ],
             Section::Types => &[OpsPerCpuS, OpsPerS, ServerCores, LoadShare, P99Us],
             Section::TypesMemory => &[BytesEach, CountedEach, RssBytes],
             Section::Disturbance => &[CommandMs, P50Us, P999Us, MaxUs, LateP999Us],
@@ -162,6 +196,8 @@ impl Section {
             Section::Memory => &[BytesPerKey],
             Section::Start => &[StartMs, LoadKeysPerS],
             Section::Snapshot => &[SnapshotS, P999Us, RestartS],
+            Section::Log => &[OpsPerS, HalfP999Us],
+            Section::Snapshots => &[WrittenPerS, P999Us, RestartS],
             Section::Types => &[OpsPerCpuS],
             Section::TypesMemory => &[BytesEach],
             Section::Disturbance => &[P999Us, MaxUs],
@@ -222,6 +258,18 @@ pub enum Metric {
     BytesPerClient,
     MessagesPerCpuS,
     MessagesPerS,
+    /// At half of the rate without a log.
+    HalfP999Us,
+    /// Throughput, and p99.9 at that rate, beside the same server without a log.
+    OfNoLog,
+    OfNoLogP999,
+    WrittenPerS,
+    /// Of what fio writes a second.
+    OfDevice,
+    /// A snapshot beside a load.
+    BesideS,
+    /// Of keys and values.
+    ExtraShare,
 }
 
 impl Metric {
@@ -257,6 +305,13 @@ impl Metric {
             BytesPerClient => "bytes_per_client",
             MessagesPerCpuS => "messages_per_cpu_s",
             MessagesPerS => "messages_per_s",
+            HalfP999Us => "half_rate_p99.9_us",
+            OfNoLog => "ops_beside_no_log",
+            OfNoLogP999 => "half_rate_p99.9_beside_no_log",
+            WrittenPerS => "written_bytes_per_s",
+            OfDevice => "share_of_device",
+            BesideS => "snapshot_beside_load_s",
+            ExtraShare => "snapshot_extra_share",
         }
     }
 
@@ -292,23 +347,32 @@ impl Metric {
             BytesPerClient => "bytes a client",
             MessagesPerCpuS => "messages/cpu-s",
             MessagesPerS => "messages/s",
+            HalfP999Us => "p99.9 µs at half",
+            OfNoLog => "beside no log",
+            OfNoLogP999 => "p99.9 beside no log",
+            WrittenPerS => "written/s",
+            OfDevice => "of the device",
+            BesideS => "under load s",
+            ExtraShare => "extra memory",
         }
     }
 
     pub fn more_is_better(self) -> bool {
         use Metric::*;
-        matches!(self, OpsPerS | OpsPerCpuS | LoadKeysPerS | MessagesPerCpuS | MessagesPerS)
+        matches!(self, OpsPerS | OpsPerCpuS | LoadKeysPerS | MessagesPerCpuS | MessagesPerS | WrittenPerS)
     }
 
     pub fn show(self, value: f64) -> String {
         use Metric::*;
         match self {
             OpsPerS | OpsPerCpuS | LoadKeysPerS | MessagesPerCpuS | MessagesPerS => short(value),
-            ServerCores | LoadShare => format!("{value:.2}"),
+            ServerCores | LoadShare | OfNoLog | OfNoLogP999 | OfDevice => format!("{value:.2}"),
+            ExtraShare => format!("{:.1} %", value * 100.0),
+            WrittenPerS => format!("{:.0} MiB/s", value / (1 << 20) as f64),
             BytesPerKey | BytesEach | CountedEach => format!("{value:.1}"),
             RssBytes | EmptyBytes | ExtraBytes | FileBytes => format!("{:.1} MiB", value / (1 << 20) as f64),
             StartMs | CommandMs => format!("{value:.1}"),
-            SnapshotS | RestartS => format!("{value:.2}"),
+            SnapshotS | RestartS | BesideS => format!("{value:.2}"),
             _ => grouped(value),
         }
     }

@@ -176,7 +176,7 @@ fn snapshot_of(bench: &mut Bench, peer: &Peer, layout: &Layout, case: &str, roun
     }
     let folder = server.launch().folder.clone();
     drop(server);
-    figures.push((Metric::FileBytes, snapshot_bytes(&folder) as f64));
+    figures.push((Metric::FileBytes, folder_bytes(&folder) as f64));
     let again = bench.start_again(peer, layout, "snapshot")?;
     let loaded = wait_for_keys(&again, keys)?;
     figures.push((Metric::RestartS, again.start_s + loaded));
@@ -184,14 +184,14 @@ fn snapshot_of(bench: &mut Bench, peer: &Peer, layout: &Layout, case: &str, roun
     Ok(())
 }
 
-struct Saved {
-    seconds: f64,
+pub struct Saved {
+    pub seconds: f64,
     /// The most that the process and its children held meanwhile.
-    tree_bytes_most: Option<u64>,
+    pub tree_bytes_most: Option<u64>,
 }
 
 /// One BGSAVE, from asking to its end.
-fn save(server: &Server, within: Duration) -> Result<Saved, String> {
+pub fn save(server: &Server, within: Duration) -> Result<Saved, String> {
     let mut talk = server.talk(Dialect::Resp2)?;
     let world = |e: std::io::Error| format!("during BGSAVE: {e}");
     let last = last_save(&mut talk);
@@ -235,11 +235,12 @@ fn last_save(talk: &mut Talk) -> Option<Answer> {
 }
 
 /// Seconds until all keys are there.
-fn wait_for_keys(server: &Server, keys: u64) -> Result<f64, String> {
+pub fn wait_for_keys(server: &Server, keys: u64) -> Result<f64, String> {
     let begun = Instant::now();
     let mut talk = server.talk(Dialect::Resp2)?;
     let mut seen = 0;
-    while begun.elapsed() < Duration::from_secs(120) {
+    // A minute for a gigabyte would be slow.
+    while begun.elapsed() < Duration::from_secs(600) {
         // While it loads it may refuse.
         seen = talk.keys().unwrap_or(seen);
         if seen == keys {
@@ -251,12 +252,18 @@ fn wait_for_keys(server: &Server, keys: u64) -> Result<f64, String> {
 }
 
 /// All files of the folder but the log.
-fn snapshot_bytes(folder: &std::path::Path) -> u64 {
+pub fn folder_bytes(folder: &std::path::Path) -> u64 {
     let Ok(entries) = std::fs::read_dir(folder) else { return 0 };
     let files = entries.flatten().filter(|entry| entry.file_name() != "log");
     files
-        .map(|entry| {
-            if entry.path().is_dir() { snapshot_bytes(&entry.path()) } else { entry.metadata().map_or(0, |m| m.len()) }
-        })
+        .map(
+            |entry| {
+                if entry.path().is_dir() {
+                    folder_bytes(&entry.path())
+                } else {
+                    entry.metadata().map_or(0, |m| m.len())
+                }
+            },
+        )
         .sum()
 }
