@@ -4,6 +4,7 @@ mod common;
 
 use base::DbId;
 use common::{Dice, store};
+use std::time::{Duration, Instant};
 use store::rdb::file::read::{BadFile, Entry, Item, ReadOptions, Reader, is_empty};
 use store::rdb::file::{Age, Head, aux, op, write};
 use store::rdb::{Lzf, Placed, crc64};
@@ -361,7 +362,7 @@ fn empty_collections_are_known() {
 }
 
 /// Damaged at random: an error or other items, never a panic, and memory for what has come only.
-/// `TORC_CASES=1000000` goes on for long.
+/// `TORC_CASES=1000000` or `TORC_FUZZ_SECONDS=300` goes on for long, `TORC_SEED` begins elsewhere.
 #[test]
 fn damaged_files_do_no_harm() {
     let mut records = Vec::new();
@@ -371,9 +372,16 @@ fn damaged_files_do_no_harm() {
         records.extend_from_slice(body);
     }
     let good = file("REDIS0012", &records);
-    let cases = std::env::var("TORC_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(common::steps(20_000) as u64);
-    let (mut taken, mut refused, mut store) = (0, 0, store(1, 1, 64));
-    for seed in 0..cases {
+    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
+    let first = number("TORC_SEED").unwrap_or(0);
+    let until = number("TORC_FUZZ_SECONDS").map(|seconds| Instant::now() + Duration::from_secs(seconds));
+    let most = if until.is_some() { u64::MAX } else { common::steps(20_000) as u64 };
+    let most = number("TORC_CASES").unwrap_or(most);
+    println!("TORC_SEED={first}");
+    let (mut taken, mut refused, mut cases, mut store) = (0, 0, 0, store(1, 1, 64));
+    while cases < most && until.is_none_or(|until| Instant::now() < until) {
+        let seed = first.wrapping_add(cases);
+        cases += 1;
         let mut dice = Dice::new(seed ^ 0xF11E);
         let mut bytes = good.clone();
         for _ in 0..1 + dice.below(4) {
