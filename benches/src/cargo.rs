@@ -44,7 +44,9 @@ pub fn beside(package: &str, name: &str) -> Result<PathBuf, String> {
 pub fn example(name: &str, profile: &str) -> Result<PathBuf, String> {
     let (folder, _) = place()?;
     let target = folder.parent().ok_or_else(|| format!("{} is not cargo's target folder", folder.display()))?;
-    build(&workspace(), target, profile, &["--locked", "-p", "benches", "--example", name])?;
+    // Together with the programs' packages: what is built with the features of all is not built again (.ci/run build).
+    let packages = ["-p", "node", "-p", "loadgen", "-p", "benches"];
+    build(&workspace(), target, profile, &[&["--locked", "--example", name], &packages[..]].concat())?;
     Ok(target.join(profile).join("examples").join(name))
 }
 
