@@ -22,9 +22,12 @@ pub fn profile() -> Result<String, String> {
     place().map(|(_, profile)| profile)
 }
 
-/// The server of this tree.
+/// The server of this tree; TORC_BENCH_TORC names one that is built already.
 pub fn torc_beside() -> Result<PathBuf, String> {
-    beside("node", "torc")
+    match std::env::var_os("TORC_BENCH_TORC") {
+        Some(program) => Ok(program.into()),
+        None => beside("node", "torc"),
+    }
 }
 
 /// A program of this tree, built like this one itself: the same profile, the same target folder.

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 /// A folder that goes with the test.
 struct Folder(PathBuf);
@@ -32,7 +32,7 @@ impl Drop for Folder {
 
 fn bench(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_torc-bench"));
-    command.args(args).stdin(Stdio::null());
+    command.args(args).env("TORC_BENCH_TORC", torc()).stdin(Stdio::null());
     command
 }
 
@@ -50,7 +50,8 @@ fn succeeds(args: &[&str]) -> String {
     text(&done.stdout)
 }
 
-/// The server of this tree; `torc-bench` builds it itself, but tests that run at once should not do so at once.
+/// The server of this tree. Where the whole workspace is tested it has been built; with the features of fewer packages it would
+/// be built again, for minutes. `torc-bench` is told of it: tests that run at once should not all build it at once.
 fn torc() -> &'static Path {
     static TORC: OnceLock<PathBuf> = OnceLock::new();
     TORC.get_or_init(|| {
@@ -60,15 +61,28 @@ fn torc() -> &'static Path {
             name => name,
         };
         let target = folder.parent().expect("cargo's target folder");
+        let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace");
+        let built = std::fs::metadata(folder.join("torc")).and_then(|file| file.modified());
+        let newest = newest(&workspace.join("server")).max(newest(&workspace.join("Cargo.lock")));
+        if built.is_ok_and(|built| Some(built) > newest) {
+            return folder.join("torc");
+        }
         let done = Command::new(env!("CARGO"))
             .args(["build", "--profile", profile, "-p", "node", "--bin", "torc", "--target-dir"])
             .arg(target)
-            .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace"))
+            .current_dir(workspace)
             .output()
             .expect("cargo runs this test");
         assert!(done.status.success(), "{}", text(&done.stderr));
         folder.join("torc")
     })
+}
+
+/// When something at or below a path was last changed.
+fn newest(path: &Path) -> Option<SystemTime> {
+    let own = std::fs::metadata(path).and_then(|file| file.modified()).ok();
+    let below = std::fs::read_dir(path).into_iter().flatten().flatten();
+    below.map(|entry| newest(&entry.path())).fold(own, Option::max)
 }
 
 fn is_installed(program: &str) -> bool {

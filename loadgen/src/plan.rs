@@ -566,7 +566,7 @@ pub mod tests {
             ("ratio", Box::new(|p| (p.gets, p.sets) = (0, 0))),
             ("at least 28", Box::new(|p| p.sizes = Spread::Fixed(9))),
             ("more keys", Box::new(|p| p.keys = 2)),
-            ("--cluster", Box::new(|p| p.cluster = true)),
+            ("in a cluster", Box::new(|p| (p.cluster, p.pipeline) = (true, 1_000_000))),
             ("--rate", Box::new(|p| p.pace = Pace::Open { per_second: 0.0, arrivals: Arrivals::Poisson })),
             (
                 "open loop",

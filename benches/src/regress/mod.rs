@@ -31,7 +31,7 @@ pub struct Regress {
     #[arg(long, conflicts_with_all = ["base", "base_bin", "short"])]
     recorded: bool,
     /// With --recorded: write what was counted into benches/counts.toml in place of comparing with it
-    #[arg(long, requires = "recorded")]
+    #[arg(long)]
     renew: bool,
     /// With --short or --recorded: what one case may lose, whatever the mean
     #[arg(long, value_parser = percent, default_value = "10%", value_name = "SHARE")]
@@ -64,6 +64,9 @@ pub struct Verdict {
 }
 
 pub fn run(options: &Regress) -> Result<Verdict, String> {
+    if options.renew && !options.recorded {
+        return Err("--renew goes with --recorded".into());
+    }
     match (options.recorded, options.short) {
         (true, _) => recorded::run(options),
         (_, true) => count::run(options),

@@ -43,6 +43,10 @@ pub struct Bars {
 const BAR: f64 = 17.0;
 const GAP: f64 = 3.0;
 const GROUP_HEAD: f64 = 22.0;
+/// Of a name that needs more lines, each further one.
+const GROUP_LINE: f64 = 16.0;
+/// The mean letter of a group's name, 13 px and bold, rather too much than too little.
+const GROUP_LETTER: f64 = 7.9;
 const GROUP_GAP: f64 = 10.0;
 const BELOW: f64 = 42.0;
 
@@ -128,13 +132,15 @@ impl Bars {
             look: Look::Bar,
         };
         let legend: Vec<Entry> = names.map(entry).collect();
-        let size = (svg::ALONE.0, self.height());
+        let size = (svg::ALONE.0, self.height(svg::ALONE.0));
         svg::standalone(&self.title, &legend, &self.draw(size.0), size)
     }
 
-    fn height(&self) -> f64 {
-        let group = |values: &Vec<Option<Bar>>| GROUP_HEAD + values.len() as f64 * (BAR + GAP) + GROUP_GAP;
-        self.groups.iter().map(|g| group(&g.1)).sum::<f64>() + BELOW
+    fn height(&self, width: f64) -> f64 {
+        let group = |(name, values): &(String, Vec<Option<Bar>>)| {
+            head(&lines(name, width)) + values.len() as f64 * (BAR + GAP) + GROUP_GAP
+        };
+        self.groups.iter().map(group).sum::<f64>() + BELOW
     }
 
     fn value_text(&self, at: usize, values: &[Option<Bar>]) -> String {
@@ -149,7 +155,7 @@ impl Bars {
     }
 
     fn draw(&self, width: f64) -> String {
-        let size: Size = (width, self.height());
+        let size: Size = (width, self.height(width));
         let ticks = if width < 500.0 { 3 } else { 5 };
         let span_of = |groups: &[(String, Vec<Option<Bar>>)]| {
             let bars = groups.iter().flat_map(|g| g.1.iter().flatten());
@@ -194,8 +200,12 @@ impl Bars {
             // With a scale of its own the longest bar of a group fills it.
             let stretch = if self.own_scales && longest > 0.0 { inner / longest } else { inner };
             let x = |value: f64| left + own.place(value) * stretch;
-            let _ = writeln!(out, "<text class=\"group\" x=\"{left}\" y=\"{:.1}\">{}</text>", y + 15.0, escape(name));
-            y += GROUP_HEAD;
+            let lines = lines(name, width);
+            for (at, line) in lines.iter().enumerate() {
+                let y = y + 15.0 + at as f64 * GROUP_LINE;
+                let _ = writeln!(out, "<text class=\"group\" x=\"{left}\" y=\"{y:.1}\">{}</text>", escape(line));
+            }
+            y += head(&lines);
             // Beside the bars alone: through a group's name it would be a letter.
             let beside = values.len() as f64 * (BAR + GAP);
             let _ = writeln!(out, "<path class=\"axis\" d=\"M{left} {y:.1}V{:.1}\"/>", y + beside);
@@ -250,5 +260,48 @@ impl Bars {
         }
         out.push_str("</svg>\n");
         out
+    }
+}
+
+/// A name in as many lines as a drawing of that width needs, parted at blanks.
+fn lines(name: &str, width: f64) -> Vec<String> {
+    let most = (width / GROUP_LETTER) as usize;
+    let mut lines = vec![String::new()];
+    for word in name.split(' ') {
+        let line = lines.last_mut().expect("there is always one");
+        if line.is_empty() {
+            line.push_str(word);
+        } else if line.chars().count() + 1 + word.chars().count() <= most {
+            line.push(' ');
+            line.push_str(word);
+        } else {
+            lines.push(word.to_string());
+        }
+    }
+    lines
+}
+
+fn head(lines: &[String]) -> f64 {
+    GROUP_HEAD + (lines.len() - 1) as f64 * GROUP_LINE
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_names_are_parted() {
+        const NAME: &str = "1,000 subscribers, 16 PUBLISH at a time, 2 cores, load on the same";
+        for (name, width, parts) in [
+            (NAME, 1200.0, &[NAME][..]),
+            (NAME, 360.0, &["1,000 subscribers, 16 PUBLISH at a time, 2", "cores, load on the same"]),
+            ("p50", 360.0, &["p50"]),
+            ("", 360.0, &[""]),
+            ("a bb", 1.0, &["a", "bb"]),
+        ] {
+            assert_eq!(lines(name, width), parts, "{name} in {width}");
+        }
+        let bars = Bars::new("t", "l", Unit::Count, ["a"]).group(NAME, [Some(Bar::of(1.0))]);
+        assert_eq!(bars.height(360.0) - bars.height(1200.0), GROUP_LINE);
     }
 }
