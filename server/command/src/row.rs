@@ -513,10 +513,12 @@ pub enum Verb {
     Randomkey,
     Scan,
     Wait,
+    Waitaof,
     ObjectHelp,
     XgroupHelp,
     XinfoHelp,
     // server
+    Bgrewriteaof,
     Bgsave,
     Save,
     CommandList,

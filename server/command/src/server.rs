@@ -5,7 +5,22 @@ use crate::generic::memory_usage;
 use crate::row::{Category, Docs, Flag, KeyFlag, KeySpec, Keys, Row, Run, Verb};
 
 /// What concerns the whole server. The process answers.
-pub static SERVER: [Row; 19] = [
+pub static SERVER: [Row; 20] = [
+    Row {
+        name: "bgrewriteaof",
+        arity: 1,
+        flags: Flag::ADMIN | Flag::NOSCRIPT | Flag::NO_ASYNC_LOADING,
+        acl: Category::ADMIN | Category::SLOW | Category::DANGEROUS,
+        run: Run::Server(Verb::Bgrewriteaof),
+        docs: Docs {
+            summary: "Begins a snapshot, which makes the append log short.",
+            since: "1.0.0",
+            group: "server",
+            complexity: "O(1); O(N) in the background, N: keys",
+            ..Docs::NONE
+        },
+        ..Row::NONE
+    },
     Row {
         name: "bgsave",
         arity: -1,

@@ -50,6 +50,11 @@ pub enum Record<'a, M> {
         sent: u32,
         rest: &'a [u8],
     },
+    /// The reply to this ask, just before in the batch, tells of what the shard has recorded below this number.
+    After {
+        origin: Origin,
+        until: u64,
+    },
     Mail(M),
 }
 
@@ -57,6 +62,7 @@ const ASK: u8 = 1;
 const REPLY: u8 = 2;
 const MAIL: u8 = 3;
 const SENT: u8 = 4;
+const AFTER: u8 = 5;
 /// kind, origin (conn, generation, seq), payload length, lent values.
 const REPLY_HEAD: usize = 1 + 12 + 4 + 4;
 /// Flags of an ask.
@@ -161,6 +167,13 @@ pub fn draw_reply(out: &mut Out, origin: Origin, draw: impl FnOnce(&mut Out)) {
     head[4..].copy_from_slice(&lent.to_le_bytes());
 }
 
+/// The reply that was just drawn waits for what is recorded below `until`.
+pub fn draw_after(out: &mut Out, origin: Origin, until: u64) {
+    out.bytes.push(AFTER);
+    push_origin(&mut out.bytes, origin);
+    out.bytes.extend_from_slice(&until.to_le_bytes());
+}
+
 /// A walk over a batch's records.
 pub struct Reading<'b, M> {
     out: &'b Out,
@@ -186,6 +199,7 @@ impl<M> Reading<'_, M> {
                         let len = r.u32() as usize;
                         at = r.at + 4 + len;
                     }
+                    AFTER => at = r.at + 8,
                     SENT => {
                         r.at += 4;
                         let len = r.u32() as usize;
@@ -229,6 +243,11 @@ impl<M> Reading<'_, M> {
             self.at = base + len;
             self.shared += lent;
             return Some(Record::Reply { origin, bytes: &self.out.bytes[base..base + len], shared, base });
+        }
+        if kind == AFTER {
+            let until = u64::from_le_bytes(r.take());
+            self.at = r.at;
+            return Some(Record::After { origin, until });
         }
         if kind == SENT {
             let (sent, len) = (r.u32(), r.u32() as usize);
@@ -311,6 +330,7 @@ mod tests {
         batch.mail("one");
         batch.ask(origin, manner, 300, 7 << 40, words.args());
         batch.reply(origin, |_| {});
+        draw_after(&mut batch.out, origin, 1 << 50);
         batch.sent(origin, 5, b"rest");
         batch.ask_lending(origin, manner, 300, 0, Some(17), words.args());
         batch.ask_lending(origin, manner, 300, 1, Some(18), words.args());
@@ -322,6 +342,10 @@ mod tests {
                 Record::Ask { origin: o, manner: m, row, tx, lent, args } => {
                     assert_eq!((o, m), (origin, manner));
                     format!("ask {row} {tx} {lent:?} {args:?}")
+                }
+                Record::After { origin: o, until } => {
+                    assert_eq!((o, until), (origin, 1 << 50));
+                    "after".into()
                 }
                 Record::Sent { origin: o, sent, rest } => {
                     assert_eq!(o, origin);
@@ -340,6 +364,7 @@ mod tests {
             "one",
             &format!("ask 300 {} None {words}", 7u64 << 40),
             "reply  []",
+            "after",
             "sent 5 rest",
             &format!("ask 300 0 Some(17) {words}"),
             &format!("ask 300 1 Some(18) {words}"),

@@ -1,6 +1,7 @@
 //! One running process of Torc: shards, their rings and sessions, routing between them, and what answers for the process.
 
 pub mod admin;
+pub mod appendlog;
 pub mod ask;
 pub mod batch;
 pub mod clock;

@@ -1,6 +1,7 @@
 //! Room: process. What all shards know of snapshots: whether one runs, how the last ones went, what loads at the start.
 //! Nothing of it is on the way of an ask but one load of `gate` a turn. Touches: files' folder.
 
+use crate::appendlog::shared::Book;
 use crate::ask::Origin;
 use crate::files::folder::{Kept, Lock};
 use base::{Fault, ShardId};
@@ -15,6 +16,8 @@ impl Gate {
     pub const LOADING: u8 = 1;
     /// The last snapshot failed: nothing is changed before one succeeds.
     pub const MISCONF: u8 = 2;
+    /// The append log cannot be written: nothing is changed before it can.
+    pub const LOG: u8 = 4;
 }
 
 /// Redis's words, for clients match on them.
@@ -81,6 +84,8 @@ pub struct Loads {
     /// Keys that the last load found due, and those that it kept.
     pub expired: u64,
     pub loaded: u64,
+    /// Records of the append log.
+    pub replayed: u64,
     /// Shards that still read, and shards that know that all is loaded.
     pub missing: usize,
     pub ended: usize,
@@ -92,6 +97,7 @@ pub struct Loads {
 
 pub struct Persist {
     gate: AtomicU8,
+    pub log: Book,
     saves: Mutex<Saves>,
     loads: Mutex<Loads>,
     /// Of the snapshot that runs.
@@ -136,6 +142,7 @@ impl Persist {
         };
         Persist {
             gate: AtomicU8::new(0),
+            log: Book::new(shards),
             saves: Mutex::new(saves),
             loads: Mutex::default(),
             keys_done: AtomicU64::new(0),

@@ -1,7 +1,7 @@
 //! Room: process. What all shards of one process share: settings, counters of numbers that must be unique, who is paused.
 //! Nothing of it is on the way of an ask but one load of the settings' generation a turn. Touches: config, log.
 
-use crate::config::{BufferLimit, ClientClass, Endpoint, Guard, IdleSpin, MemoryLimit, Policy, Settings};
+use crate::config::{BufferLimit, ClientClass, Endpoint, FsyncPolicy, Guard, IdleSpin, MemoryLimit, Policy, Settings};
 use crate::log::Log;
 use crate::persist::{Gate, Persist};
 use crate::session::Peer;
@@ -128,6 +128,9 @@ pub struct Live {
     pub flush_disabled: bool,
     /// `snapshot-rate-limit`, bytes a second over all shards; 0: none.
     pub snapshot_rate: u64,
+    pub appendfsync: FsyncPolicy,
+    /// `no-appendfsync-on-rewrite`
+    pub no_sync_on_rewrite: bool,
 }
 
 impl Process {
@@ -524,6 +527,8 @@ impl Live {
             tcp_keepalive_s: s.tcp_keepalive_s,
             flush_disabled: s.memcached_flush_disabled,
             snapshot_rate: s.snapshot_rate_limit,
+            appendfsync: s.appendfsync,
+            no_sync_on_rewrite: s.no_appendfsync_on_rewrite,
         }
     }
 }

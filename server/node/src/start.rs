@@ -5,7 +5,8 @@ use crate::config::banner::Banner;
 use crate::config::cli::{self as config, Told};
 use crate::config::load::Loaded;
 use crate::config::{Settings, Supervised};
-use crate::engine::{Engine, LoadFile, LoadPlan, Mail};
+use crate::appendlog;
+use crate::engine::{Engine, LoadFile, LoadPlan, Mail, Replay};
 use crate::files::Files;
 use crate::files::folder::{self, Lock, NoLock};
 use crate::host::{self, Host};
@@ -99,30 +100,33 @@ fn open_listeners(settings: &Settings, shards: usize, log: &Log) -> Result<Liste
 }
 
 /// What is to be loaded, if anything; the folder is locked where data is or will be in it.
-fn find_data(process: &Process) -> Result<Option<Arc<LoadPlan>>, String> {
-    let (dir, dbfilename, saves, verify) = {
+fn find_data(process: &Process) -> Result<Option<(Arc<LoadPlan>, Option<Arc<Replay>>)>, String> {
+    let (dir, dbfilename, saves, verify, appends, log_stem) = {
         let config = process.config();
-        (PathBuf::from(&config.dir), config.dbfilename.clone(), !config.save.is_empty(), config.rdbchecksum)
+        let log_stem = appendlog::stem_of(&config.appendfilename);
+        let (dir, saves) = (PathBuf::from(&config.dir), !config.save.is_empty());
+        (dir, config.dbfilename.clone(), saves, config.rdbchecksum, config.appendonly, log_stem)
     };
     let log = &process.log;
     if dbfilename.is_empty() {
-        return Ok(None);
+        return if appends { Err("appendonly needs a dbfilename: its snapshots have no name".into()) } else { Ok(None) };
     }
     let stem = folder::stem_of(&dbfilename);
     let there = dir.join(manifest::manifest_name(&stem)).exists() || dir.join(&dbfilename).is_file();
-    if !saves && !there {
+    if !saves && !there && !appends {
         return Ok(None);
     }
     let lock = match Lock::take(&dir) {
         Ok(lock) => Some(lock),
         Err(taken @ NoLock::Taken) => return Err(taken.explain(&dir)),
+        Err(no) if appends => return Err(format!("The append log cannot be written: {}", no.explain(&dir))),
         // A server may run that can never save, as Redis does: the first snapshot says what is wrong.
         Err(no) => {
             log.warning(format_args!("Snapshots will fail: {}", no.explain(&dir)));
             None
         }
     };
-    let found = folder::survey(&dir, &dbfilename).map_err(|e| format!("The data cannot be loaded: {e}"))?;
+    let mut found = folder::survey(&dir, &dbfilename).map_err(|e| format!("The data cannot be loaded: {e}"))?;
     if let Some(path) = &found.ignored {
         let manifest = manifest::manifest_name(&stem);
         log.warning(format_args!("{} is newer than {manifest}, which counts: it is not loaded", path.display()));
@@ -135,6 +139,16 @@ fn find_data(process: &Process) -> Result<Option<Arc<LoadPlan>>, String> {
             }
         }
     }
+    let replay = if appends {
+        Some(Arc::new(appendlog::start::find(process, &mut found)?))
+    } else {
+        let segments = folder::segments(&dir, &log_stem)?;
+        if !segments.is_empty() {
+            log.warning("appendonly is no: the append log that is there is not replayed, and the next snapshot removes it");
+        }
+        found.kept.add_segments(segments);
+        None
+    };
     let files: Vec<LoadFile> = match (&found.manifest, found.file) {
         (Some(manifest), _) => {
             let file = |f: &manifest::File| LoadFile { path: dir.join(&f.name), bytes: f.bytes, crc64: Some(f.crc64) };
@@ -148,14 +162,17 @@ fn find_data(process: &Process) -> Result<Option<Arc<LoadPlan>>, String> {
         saves.lock = lock;
         saves.kept = Some(found.kept);
     }
-    if files.is_empty() {
+    if files.is_empty() && replay.is_none() {
         return Ok(None);
     }
-    let bytes: u64 = files.iter().map(|file| file.bytes).sum();
+    let snapshot_bytes: u64 = files.iter().map(|file| file.bytes).sum();
+    process.persist.log.facts().base_bytes = snapshot_bytes;
+    let bytes = snapshot_bytes + replay.as_ref().map_or(0, |replay| replay.bytes());
     log.notice(format_args!("Loading {} files, {bytes} bytes, from {}", files.len(), dir.display()));
     process.persist.plan_load(process.shards, bytes, unix_s());
     process.persist.set_gate(Gate::LOADING, true);
-    Ok(Some(Arc::new(LoadPlan { files, verify, merge: false, asker: None, coordinator: ShardId(0) })))
+    let plan = LoadPlan { files, verify, merge: false, asker: None, coordinator: ShardId(0) };
+    Ok(Some((Arc::new(plan), replay)))
 }
 
 fn plain(e: &std::io::Error) -> String {
@@ -200,10 +217,13 @@ impl Server {
                         Err(e) => return drop(ready.send(Err(explain(&e)))),
                     };
                     let mut engine = Engine::new(ShardId(i as u16), process, crate::admin::serve, Some(clock), seed());
-                    if let Some(load) = load {
+                    if let Some((load, replay)) = load {
                         let mut clock = clock;
                         engine.begin(clock.now());
                         engine.begin_load(load);
+                        if let Some(replay) = replay {
+                            engine.replay_next(replay);
+                        }
                     }
                     let turn = Turn::new(engine, ring, post, rings, listeners, clock, files);
                     let _ = ready.send(Ok(()));

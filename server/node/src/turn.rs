@@ -25,6 +25,8 @@ const FULL_US: u64 = 50;
 const SLEEP_US_MAX: u64 = 100_000;
 /// How long a stopping shard waits for clients to take their replies.
 const FAREWELL_US: u64 = 2_000_000;
+/// How long it waits for the append log.
+const LOG_FAREWELL_US: u64 = 10_000_000;
 /// Completions whose keys are fetched from memory together.
 const HINTS: usize = 16;
 /// A listener that cannot accept (no descriptors left) is tried again after this.
@@ -443,6 +445,11 @@ impl Turn {
         self.hang_up();
         // Others may still wait for our replies: stay for them a little even when our own clients are gone.
         let others = self.engine.process.clients() > 0;
+        // What was recorded goes to the device, as long as the device takes it.
+        if !self.engine.log_lets_go() && now - began < LOG_FAREWELL_US {
+            self.engine.active = true;
+            return false;
+        }
         !others || now - began > FAREWELL_US
     }
 }

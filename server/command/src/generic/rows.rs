@@ -6,7 +6,7 @@ use super::*;
 use crate::row::{Category, Docs, Flag, KeyFlag, KeySpec, Keys, Row, Run, Verb};
 
 /// What works on keys of any type.
-pub static GENERIC: [Row; 27] = [
+pub static GENERIC: [Row; 28] = [
     Row {
         name: "copy",
         arity: -3,
@@ -524,6 +524,23 @@ pub static GENERIC: [Row; 27] = [
             complexity: "O(1)",
             tips: &["request_policy:all_shards", "response_policy:agg_min"],
             arguments: "numreplicas:int timeout:int",
+            ..Docs::NONE
+        },
+        ..Row::NONE
+    },
+    Row {
+        name: "waitaof",
+        arity: 4,
+        flags: Flag::NOSCRIPT,
+        acl: Category::SLOW | Category::CONNECTION,
+        run: Run::Server(Verb::Waitaof),
+        docs: Docs {
+            summary: "Waits until the writes of this connection are on the device, here or on replicas.",
+            since: "7.2.0",
+            group: "generic",
+            complexity: "O(N), N: shards",
+            tips: &["request_policy:all_shards", "response_policy:agg_min"],
+            arguments: "numlocal:int numreplicas:int timeout:int",
             ..Docs::NONE
         },
         ..Row::NONE

@@ -63,6 +63,7 @@ pub(super) fn set(engine: &mut Engine, index: u32, args: Args<'_>) -> Served {
     if planned.changed.contains(&"loglevel") {
         process.log.set_level(planned.settings.loglevel);
     }
+    let turned = planned.changed.contains(&"appendonly").then_some(planned.settings.appendonly);
     let lowered = planned.changed.contains(&"maxmemory").then_some(planned.settings.maxmemory);
     *settings = planned.settings;
     if planned.changed.contains(&"dir")
@@ -73,6 +74,9 @@ pub(super) fn set(engine: &mut Engine, index: u32, args: Args<'_>) -> Served {
     drop(settings);
     process.settings_changed();
     engine.renew_settings();
+    if let Some(on) = turned {
+        engine.turn_log(on);
+    }
     if let Some(limit) = lowered {
         let (limit, used) = (limit.bytes(process.facts.total_memory), process.used_memory() as u64);
         if limit > 0 && limit < used {

@@ -1,6 +1,7 @@
 //! Room: admin. INFO: what each shard counts, gathered, and told in Redis's names and order. No shard does more for it than
 //! a look at its rows and databases.
 
+use crate::appendlog::shared::Mode;
 use crate::engine::{Answer, Engine, Scope, Served};
 use crate::io::usage::{self, Cpu};
 use crate::metrics::{ClientMemory, Latency};
@@ -516,13 +517,27 @@ fn persistence(e: &Engine, t: &mut Text) {
     let loads = persist.loads();
     t.line("rdb_last_load_keys_expired", loads.expired);
     t.line("rdb_last_load_keys_loaded", loads.loaded);
-    t.zeros(&["aof_enabled", "aof_rewrite_in_progress", "aof_rewrite_scheduled"]);
-    t.line("aof_last_rewrite_time_sec", -1);
-    t.line("aof_current_rewrite_time_sec", -1);
-    t.line("aof_last_bgrewrite_status", "ok");
-    t.zeros(&["aof_rewrites", "aof_rewrites_consecutive_failures"]);
-    t.line("aof_last_write_status", "ok");
+    let (log, facts) = (&persist.log, persist.log.facts());
+    let ok = |ok: bool| if ok { "ok" } else { "err" };
+    t.line("aof_enabled", (log.mode() != Mode::Off) as u8);
+    t.line("aof_rewrite_in_progress", facts.rewriting as u8);
+    t.line("aof_rewrite_scheduled", facts.scheduled as u8);
+    t.line("aof_last_rewrite_time_sec", facts.rewrite_took_s);
+    t.line("aof_current_rewrite_time_sec", running_s.filter(|_| facts.rewriting).map_or(-1, |s| s as i64));
+    t.line("aof_last_bgrewrite_status", ok(!facts.rewrite_failed));
+    t.line("aof_rewrites", facts.rewrites);
+    t.line("aof_rewrites_consecutive_failures", facts.rewrite_failures);
+    t.line("aof_last_write_status", ok(facts.failed.is_none()));
     t.zeros(&["aof_last_cow_size", "module_fork_in_progress", "module_fork_last_cow_size"]);
+    if log.mode() != Mode::Off {
+        // As Redis reckons: the base with what was added to it. The buffer is what the shards have not handed over.
+        t.line("aof_current_size", facts.base_bytes + log.bytes());
+        t.line("aof_base_size", facts.base_bytes);
+        t.zeros(&["aof_pending_rewrite", "aof_buffer_length"]);
+        t.line("aof_pending_bio_fsync", log.syncing.load(Ordering::Relaxed));
+        t.line("aof_delayed_fsync", count(&log.delayed));
+    }
+    drop(facts);
     if persist.is_loading() {
         let (total, loaded) = (loads.total_bytes, count(&persist.loaded_bytes).min(loads.total_bytes));
         let passed_s = (e.now.unix_us / 1_000_000).saturating_sub(loads.began_s);

@@ -40,7 +40,9 @@ pub fn serve(engine: &mut Engine, index: u32, verb: Verb, row: &'static Row, arg
             | ConfigResetstat
             | Monitor
             | Shutdown
+            | Bgrewriteaof
             | Bgsave
+            | Waitaof
             | Save
             | McStats
             | MemoryStats
@@ -79,6 +81,7 @@ pub fn serve(engine: &mut Engine, index: u32, verb: Verb, row: &'static Row, arg
         XgroupHelp => commands::help(engine, index, "xgroup"),
         XinfoHelp => commands::help(engine, index, "xinfo"),
         Wait => replication::wait(engine, index, args),
+        Waitaof => snapshot::waitaof(engine, index, args),
         Role => replication::role(engine, index),
         ClusterHelp => commands::help(engine, index, "cluster"),
         ClusterCountkeysinslot
@@ -102,6 +105,7 @@ pub fn serve(engine: &mut Engine, index: u32, verb: Verb, row: &'static Row, arg
         ConfigResetstat => config::resetstat(engine, index),
         ConfigHelp => commands::help(engine, index, "config"),
         Debug => debug::debug(engine, index, args),
+        Bgrewriteaof => snapshot::bgrewriteaof(engine, index),
         Bgsave => snapshot::bgsave(engine, index, args),
         Save => snapshot::save(engine, index),
         Lastsave => snapshot::lastsave(engine, index),

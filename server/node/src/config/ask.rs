@@ -282,13 +282,13 @@ mod tests {
     fn a_plan_says_what_changed_and_what_has_no_effect() {
         let settings = Settings::default();
         let planned =
-            set(&settings, args("timeout 0 PORT 7 slave-priority 5 appendonly no save \"\"").args(), true).unwrap();
+            set(&settings, args("timeout 0 PORT 7 slave-priority 5 aof-use-rdb-preamble yes save \"\"").args(), true).unwrap();
         assert_eq!(planned.changed, ["port", "replica-priority", "save"]);
         assert_eq!(
             planned.warnings,
             [
                 "WARNING: no effect here: 'slave-priority' (there is no replication yet)",
-                "WARNING: no effect here: 'appendonly' (there is no append log yet, and snapshots need no such setting)",
+                "WARNING: no effect here: 'aof-use-rdb-preamble' (neither snapshots nor the append log need such a setting)",
             ]
         );
         assert_eq!((settings.port, planned.settings.port), (6379, 7));

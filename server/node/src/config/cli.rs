@@ -619,12 +619,12 @@ mod tests {
     #[test]
     fn what_has_no_effect_is_said() {
         let got =
-            loaded(&["--save", "", "--appendonly", "no", "--io-threads", "4", "-k", "-f", "2", "-U", "5"]).warnings;
+            loaded(&["--save", "", "--aof-use-rdb-preamble", "yes", "--io-threads", "4", "-k", "-f", "2", "-U", "5"]).warnings;
         assert_eq!(
             got,
             [
                 "WARNING: no effect here: 'io-threads' (shards serve clients, see 'shards' and 'cpus')",
-                "WARNING: no effect here, and given as Redis's default: 'appendonly'",
+                "WARNING: no effect here, and given as Redis's default: 'aof-use-rdb-preamble'",
                 "WARNING: -U: UDP is not served",
                 "WARNING: no effect here: '-k', '-f' (tuning of memcached's own insides)",
             ]

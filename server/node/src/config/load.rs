@@ -531,14 +531,14 @@ mod tests {
 
     #[test]
     fn what_has_no_effect_is_said_once_for_each_reason() {
-        let text = "save 900 1\nio-threads 4\nsave 60 1\nappendonly yes\nport 1\nslaveof 10.0.0.1 6379\nmaxmemory 100\n\
+        let text = "save 900 1\nio-threads 4\nsave 60 1\naof-use-rdb-preamble no\nport 1\nslaveof 10.0.0.1 6379\nmaxmemory 100\n\
                     hz 10\nrdbcompression yes\nuser default on\nlua-replicate-commands yes";
         let (_, loaded) = load("idle", &[("a.conf", text)]);
         assert_eq!(
             loaded.unwrap().warnings,
             [
                 "WARNING: no effect here: 'io-threads' (shards serve clients, see 'shards' and 'cpus')",
-                "WARNING: no effect here: 'appendonly' (there is no append log yet, and snapshots need no such setting)",
+                "WARNING: no effect here: 'aof-use-rdb-preamble' (neither snapshots nor the append log need such a setting)",
                 "WARNING: no effect here: 'slaveof' (there is no replication yet)",
                 "WARNING: no effect here: 'user' (there are no ACL users yet)",
                 "WARNING: no effect here: 'lua-replicate-commands' (Redis itself no longer uses it)",

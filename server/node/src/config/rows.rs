@@ -5,7 +5,7 @@
 //! takes `idle` away and says what it is `.about`.
 
 use super::row::{Change, Group, Kind, Percent, Place, Row, Special, Value, Wrong};
-use super::settings::{Endpoint, Guard, MemoryLimit, Policy, Settings, Supervised};
+use super::settings::{Endpoint, FsyncPolicy, Guard, MemoryLimit, Policy, Settings, Supervised};
 use super::special;
 use crate::log::Level;
 
@@ -15,7 +15,8 @@ const BYTES_MAX: u64 = i64::MAX as u64;
 const MB: u64 = 1 << 20;
 
 // Why a directive has no effect here: half a sentence that a log line ends with.
-const PERSISTENCE: &str = "there is no append log yet, and snapshots need no such setting";
+const PERSISTENCE: &str = "neither snapshots nor the append log need such a setting";
+const BESIDE: &str = "the append log lies beside the snapshots in 'dir'";
 const REPLICATION: &str = "there is no replication yet";
 const CLUSTER: &str = "there is no cluster of several hosts yet";
 const TLS: &str = "TLS is not served yet";
@@ -435,14 +436,30 @@ pub static ROWS: &[Row] = &[
         Snapshots,
         "dump.rdb: snapshots are dump.manifest and its files; a plain file of this name is loaded too",
     ),
-    flag("appendonly", "no").idle(PERSISTENCE),
-    named("appendfilename", "appendonly.aof").valid(append_filename).fixed().idle(PERSISTENCE),
-    named("appenddirname", "appendonlydir").valid(append_dirname).fixed().idle(PERSISTENCE),
-    choice("appendfsync", APPENDFSYNC, "everysec").idle(PERSISTENCE),
-    flag("no-appendfsync-on-rewrite", "no").idle(PERSISTENCE),
-    number("auto-aof-rewrite-percentage", 0, INT_MAX, "100").idle(PERSISTENCE),
-    memory("auto-aof-rewrite-min-size", 0, BYTES_MAX, "64mb").idle(PERSISTENCE),
-    flag("aof-load-truncated", "yes").idle(PERSISTENCE),
+    flag("appendonly", "no")
+        .at(flag_at!(appendonly))
+        .about(Snapshots, "Keep every change in an append log, from the last snapshot on"),
+    named("appendfilename", "appendonly.aof")
+        .at(text_at!(appendfilename))
+        .valid(append_filename)
+        .fixed()
+        .about(Snapshots, "appendonly.aof: the log's files are appendonly-SERIAL-SHARD.log, in 'dir'"),
+    named("appenddirname", "appendonlydir").valid(append_dirname).fixed().idle(BESIDE),
+    choice("appendfsync", FsyncPolicy::WORDS, "everysec")
+        .at(choice_at!(appendfsync, FsyncPolicy))
+        .about(Snapshots, "When the log is synced; always: before a write is answered"),
+    flag("no-appendfsync-on-rewrite", "no")
+        .at(flag_at!(no_appendfsync_on_rewrite))
+        .about(Snapshots, "With everysec: no syncs while a snapshot makes the log short"),
+    number("auto-aof-rewrite-percentage", 0, INT_MAX, "100")
+        .at(number_at!(auto_aof_rewrite_percentage))
+        .about(Snapshots, "Growth over the last snapshot at which one is made, percent; 0: never"),
+    memory("auto-aof-rewrite-min-size", 0, BYTES_MAX, "64mb")
+        .at(number_at!(auto_aof_rewrite_min_size))
+        .about(Snapshots, "Below this it is not"),
+    flag("aof-load-truncated", "yes")
+        .at(flag_at!(aof_load_truncated))
+        .about(Snapshots, "Start from a log whose end a crash has torn"),
     flag("aof-use-rdb-preamble", "yes").idle(PERSISTENCE),
     flag("aof-timestamp-enabled", "no").idle(PERSISTENCE),
     flag("aof-rewrite-incremental-fsync", "yes").idle(PERSISTENCE),
@@ -596,7 +613,6 @@ const OOM_SCORE_ADJ: &[(&str, i128)] = &[("no", 0), ("yes", 1), ("relative", 1),
 const SHUTDOWN_ON_SIGNAL: &[(&str, i128)] = &[("default", 0), ("save", 1), ("nosave", 2), ("now", 4), ("force", 8)];
 const ACL_PUBSUB_DEFAULT: &[(&str, i128)] = &[("allchannels", 1), ("resetchannels", 0)];
 const SANITIZE: &[(&str, i128)] = &[("no", 0), ("yes", 1), ("clients", 2)];
-const APPENDFSYNC: &[(&str, i128)] = &[("everysec", 1), ("always", 2), ("no", 0)];
 const DISKLESS_LOAD: &[(&str, i128)] = &[("disabled", 0), ("on-empty-db", 1), ("swapdb", 2)];
 const PROPAGATION_ERROR: &[(&str, i128)] = &[("ignore", 0), ("panic", 1), ("panic-on-replicas", 2)];
 const TLS_AUTH_CLIENTS: &[(&str, i128)] = &[("no", 0), ("yes", 1), ("optional", 2)];

@@ -45,6 +45,16 @@ macro_rules! choices {
 }
 
 choices! {
+    /// `appendfsync`
+    pub enum FsyncPolicy {
+        #[default]
+        EverySec = "everysec",
+        Always = "always",
+        No = "no",
+    }
+}
+
+choices! {
     /// `maxmemory-policy`
     pub enum Policy {
         VolatileLru = "volatile-lru",
@@ -268,6 +278,16 @@ fields! {
         /// Bits of `shutdown-on-sigint` and `shutdown-on-sigterm`: 1 save, 2 nosave, 4 now, 8 force.
         pub shutdown_on_sigint: u8,
         pub shutdown_on_sigterm: u8,
+
+        // The append log.
+        pub appendonly: bool,
+        pub appendfsync: FsyncPolicy,
+        pub appendfilename: String,
+        pub no_appendfsync_on_rewrite: bool,
+        /// Percent; 0: it is not made short by itself.
+        pub auto_aof_rewrite_percentage: u64,
+        pub auto_aof_rewrite_min_size: u64,
+        pub aof_load_truncated: bool,
 
         // No effect yet, but with a form of their own.
         pub oom_score_adj_values: [i32; 3],

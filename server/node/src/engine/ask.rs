@@ -397,6 +397,10 @@ impl Engine {
         if self.gate & Gate::MISCONF != 0 && (row.flags & Flag::WRITE != 0 || row.name == "ping") {
             return Some(MISCONF);
         }
+        if self.gate & Gate::LOG != 0 && (row.flags & Flag::WRITE != 0 || row.name == "ping") {
+            let reason = self.process.persist.log.facts().failed.clone().unwrap_or_default();
+            return Some(Fault::Text(format!("MISCONF Errors writing to the AOF file: {reason}").into()));
+        }
         (self.gate & Gate::LOADING != 0 && row.flags & Flag::LOADING == 0).then_some(Fault::Loading)
     }
 

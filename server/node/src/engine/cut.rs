@@ -177,6 +177,9 @@ impl Engine {
 
     /// All shards hold.
     pub(super) fn commit_cut(&mut self, id: TxId, cutting: Cutting, shares: Vec<(ShardId, CutPart)>) {
+        if cutting.cut.row.flags & Flag::WRITE != 0 {
+            self.expect_records(id, cutting.origin, shares.len());
+        }
         self.cuts.insert(id, cutting);
         for (shard, part) in shares {
             self.send_commit(id, shard, Commit::Cut(part));
@@ -184,12 +187,15 @@ impl Engine {
     }
 
     /// Runs this shard's part in slices; then lets go, and tells the coordinator.
-    pub(super) fn run_cut(&mut self, id: TxId, coordinator: ShardId, part: CutPart) {
+    pub(super) fn run_cut(&mut self, id: TxId, coordinator: ShardId, part: CutPart, tell: bool) {
         let CutPart { cut, mine, parties } = part;
         let share = if cut.row.flags & Flag::WRITE != 0 { Share::of(id, parties) } else { Share::ALONE };
         let mut effects = Vec::new();
         let count = mine.as_ref().map_or(cut.keys, Vec::len);
         let (mut at, mut made, mut words) = (0, Made::default(), ArgsBuf::new());
+        if cut.row.flags & Flag::WRITE != 0 {
+            self.begin_slices(id, None);
+        }
         self.chore(Box::new(move |engine| {
             let nth = |n: usize| mine.as_ref().map_or(n, |mine| mine[n] as usize);
             engine.record();
@@ -199,7 +205,11 @@ impl Engine {
                 return false;
             }
             engine.record_held(&mut effects, share);
+            engine.end_slices(id);
             engine.after_write();
+            if tell {
+                engine.tell_record(id, coordinator);
+            }
             engine.release(id);
             let made = std::mem::take(&mut made);
             if coordinator == engine.me {

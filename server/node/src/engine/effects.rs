@@ -9,7 +9,8 @@
 //! A transaction that writes on several shards leaves a record on each of them with its number and how many they are; that
 //! of a shard on which it changed nothing is empty. Whoever replays can tell so whether all are there.
 //!
-//! Nothing is recorded, and nothing of this costs more than a branch, until the store has a journal.
+//! Nothing is recorded, and nothing of this costs more than a branch, until the store has a journal. The append log takes what
+//! is recorded (`append`).
 
 use super::Engine;
 use crate::shard::locks::TxId;
@@ -35,6 +36,10 @@ pub struct Effects {
     /// Of all records, one behind the other.
     pub bytes: Vec<u8>,
     pub records: Vec<Record>,
+    /// Records so far, taken or not.
+    pub made: u64,
+    /// Sessions stand still whatever there is room for: the device is too slow.
+    pub stop: bool,
 }
 
 impl Effects {
@@ -45,7 +50,7 @@ impl Effects {
     /// Whether sessions should stand still until some are taken.
     #[inline]
     pub fn is_full(&self) -> bool {
-        self.bytes.len() > UNTAKEN_BYTES_MAX
+        self.bytes.len() > UNTAKEN_BYTES_MAX || self.stop
     }
 
     /// Each record and its effects, in order.
@@ -115,6 +120,7 @@ impl Engine {
         if len > 0 || share.parties > 1 {
             let Share { tx, parties } = share;
             effects.records.push(Record { unix_ms: self.now.ms(), tx, parties, len });
+            effects.made += 1;
         }
     }
 }

@@ -74,10 +74,38 @@ impl Engine {
         self.gather_from(index, &shards, each, fold);
     }
 
+    /// Asks every shard for what has no reply of its own; `then` has the parts in the order of the shards.
+    pub fn ask_all<P: Send + 'static>(
+        &mut self,
+        each: impl Fn(&mut Engine) -> Answer<P> + Send + Sync + 'static,
+        then: impl FnOnce(&mut Engine, Vec<P>) + 'static,
+    ) {
+        let nobody = Origin { conn: u32::MAX, generation: u32::MAX, seq: 0 };
+        let shards: Vec<ShardId> = (0..self.shards() as u16).map(ShardId).collect();
+        self.gather_for(nobody, Dialect::Resp2, true, &shards, each, move |engine, parts, _| then(engine, parts));
+    }
+
     /// The same of some shards only.
     pub fn gather_from<P: Send + 'static>(
         &mut self,
         index: u32,
+        shards: &[ShardId],
+        each: impl Fn(&mut Engine) -> Answer<P> + Send + Sync + 'static,
+        fold: impl FnOnce(&mut Engine, Vec<P>, &mut dyn Reply) + 'static,
+    ) {
+        let conn = &mut self.conns[index as usize];
+        conn.fence = true;
+        let (silent, dialect) = (conn.silent, conn.dialect);
+        // A silent one keeps a place too: the next question waits for this one, and none of them pile up.
+        let origin = self.place(index);
+        self.gather_for(origin, dialect, silent, shards, each, fold);
+    }
+
+    fn gather_for<P: Send + 'static>(
+        &mut self,
+        origin: Origin,
+        dialect: Dialect,
+        silent: bool,
         shards: &[ShardId],
         each: impl Fn(&mut Engine) -> Answer<P> + Send + Sync + 'static,
         fold: impl FnOnce(&mut Engine, Vec<P>, &mut dyn Reply) + 'static,
@@ -95,11 +123,6 @@ impl Engine {
                 .collect();
             fold(engine, parts, reply)
         });
-        let conn = &mut self.conns[index as usize];
-        conn.fence = true;
-        let (silent, dialect) = (conn.silent, conn.dialect);
-        // A silent one keeps a place too: the next question waits for this one, and none of them pile up.
-        let origin = self.place(index);
         let first = self.gather_next;
         self.gather_next += 1;
         let gather =

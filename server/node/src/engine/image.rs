@@ -3,6 +3,7 @@
 //! is what was there at that moment. What is written leaves as `files::Ask`s. What becomes of the parts is `snapshot`'s.
 
 use super::Engine;
+use super::append::LogPlan;
 use super::together::Part;
 use crate::files::{Ask, Event, FileId};
 use crate::manifest;
@@ -41,6 +42,8 @@ pub struct Plan {
     pub began_ms: u64,
     /// All keys stay locked until it is over.
     pub holds: bool,
+    /// Segments that begin with it.
+    pub log: Option<Arc<LogPlan>>,
 }
 
 /// What became of one shard's part.
@@ -113,6 +116,7 @@ impl Engine {
     /// The point in time: nothing else touches any shard.
     pub(super) fn begin_image(&mut self, plan: Arc<Plan>) {
         assert!(self.snapshots.image.is_none(), "one snapshot at a time");
+        self.begin_segment();
         let timed = self.store.has_timed_fields();
         self.store.begin_image(plan.began_ms, plan.options);
         let path = plan.folder.join(manifest::file_name(&plan.stem, plan.serial, self.me.index()));
@@ -303,6 +307,9 @@ impl Engine {
             }
             Event::Finished { id, bytes } => self.file_finished(id, bytes),
             Event::Abandoned { id } => self.file_gone(id),
+            Event::Appended { spent, synced, .. } => self.log_appended(spent, synced),
+            Event::Synced { id } => self.log_synced(id),
+            Event::Lost { error, .. } => self.log_lost(&error),
             Event::Failed { id, error } => self.file_failed(id, error),
             Event::Read { id, bytes } => self.file_read(id, bytes),
             Event::ReadAll { id } => self.file_read_all(id),
@@ -310,6 +317,9 @@ impl Engine {
     }
 
     fn file_finished(&mut self, id: FileId, bytes: u64) {
+        if self.log_begun(id) || self.log_ended(id) {
+            return;
+        }
         if let Some(image) = self.snapshots.image.as_mut().filter(|image| image.file == id) {
             let serial = image.plan.serial;
             if image.stage == Stage::Doomed {
@@ -330,6 +340,9 @@ impl Engine {
     }
 
     fn file_failed(&mut self, id: FileId, error: String) {
+        if self.log_failed(id, &error) {
+            return;
+        }
         if let Some(image) = self.snapshots.image.as_mut().filter(|image| image.file == id) {
             if image.stage == Stage::Doomed {
                 return self.remove_part();
@@ -495,6 +508,7 @@ mod tests {
                 checksum: true,
                 began_ms: 0,
                 holds: false,
+                log: None,
             };
             let mut image = Image::new(Arc::new(plan), 1, PathBuf::new(), ImageOut::default(), 0);
             let (writers, mut made) = (AtomicU32::new(shards), 0u128);

@@ -4,6 +4,7 @@
 //! Files come as pieces from `files`, which reads ahead; nothing is held up but by what has not come yet. A mistake in a file
 //! ends the process with the file and the place: data that is there by halves is worse than none.
 
+use super::replay::{Replay, ReplayFile, Replaying, Stage};
 use super::{Engine, Mail};
 use crate::files::{Ask, FileId};
 use crate::persist::{Asker, Gate};
@@ -105,10 +106,16 @@ pub(super) struct Loading {
     loaded: u64,
     expired: u64,
     /// The coordinator knows that nothing more comes from here.
-    told: bool,
+    pub told: bool,
     began_us: u64,
     tell_us: u64,
     failed: bool,
+    // The append log.
+    pub replay: Option<Arc<Replay>>,
+    pub stage: Stage,
+    pub segments: VecDeque<ReplayFile>,
+    pub replaying: Option<Replaying>,
+    pub replayed: u64,
 }
 
 impl Engine {
@@ -128,6 +135,11 @@ impl Engine {
             began_us: self.now.up_us,
             tell_us: self.now.up_us,
             failed: false,
+            replay: None,
+            stage: Stage::Files,
+            segments: VecDeque::new(),
+            replaying: None,
+            replayed: 0,
         }));
         self.active = true;
     }
@@ -152,6 +164,17 @@ impl Engine {
     }
 
     fn load_slice(&mut self, loading: &mut Loading) -> Result<(), String> {
+        match loading.stage {
+            Stage::Log if loading.told => return Ok(()),
+            Stage::Log => {
+                self.tell_progress(loading);
+                return self.replay_slice(loading);
+            }
+            Stage::Opening => return Ok(()),
+            // What is loaded by DEBUG RELOAD is recorded, as anything.
+            Stage::Files if self.effects.is_full() => return Ok(()),
+            Stage::Files => {}
+        }
         // What others wait for goes first.
         if let Some((from, mut batch)) = loading.incoming.pop_front() {
             for _ in 0..SLICE_ENTRIES {
@@ -168,12 +191,7 @@ impl Engine {
             }
             return Ok(());
         }
-        if self.now.up_us.saturating_sub(loading.tell_us) > TELL_US && self.me == loading.plan.coordinator {
-            loading.tell_us = self.now.up_us;
-            let total: u64 = loading.plan.files.iter().map(|file| file.bytes).sum();
-            let done = self.process.persist.loaded_bytes.load(Ordering::Relaxed);
-            self.process.log.notice(format_args!("Loading: {} of {} MiB", done >> 20, total >> 20));
-        }
+        self.tell_progress(loading);
         if loading.batches_under_way >= BATCHES_MAX {
             return Ok(());
         }
@@ -188,6 +206,15 @@ impl Engine {
             return Ok(());
         }
         self.read_slice(loading)
+    }
+
+    fn tell_progress(&self, loading: &mut Loading) {
+        if self.now.up_us.saturating_sub(loading.tell_us) > TELL_US && self.me == loading.plan.coordinator {
+            loading.tell_us = self.now.up_us;
+            let total = self.process.persist.loads().total_bytes;
+            let done = self.process.persist.loaded_bytes.load(Ordering::Relaxed);
+            self.process.log.notice(format_args!("Loading: {} of {} MiB", done >> 20, total >> 20));
+        }
     }
 
     /// Nothing is left to be read here: what waits leaves, and in the end the coordinator is told.
@@ -309,7 +336,8 @@ impl Engine {
         value: &[u8],
         file: usize,
     ) -> Result<(), String> {
-        let now_ms = self.now.ms();
+        // What is due when the log begins goes when it says so.
+        let now_ms = if loading.replay.is_some() { 0 } else { self.now.ms() };
         if facts.db.0 >= self.store.databases() {
             return Err(format!(
                 "{}: it has keys in database {}, and 'databases' is {}",
@@ -366,6 +394,7 @@ impl Engine {
 
     /// A piece of a file that is read here.
     pub(super) fn file_read(&mut self, id: FileId, bytes: Vec<u8>) {
+        let Some(bytes) = self.segment_read(id, bytes) else { return };
         let reading = self.loading.as_mut().and_then(|loading| loading.reading.as_mut()).filter(|r| r.id == id);
         if let Some(reading) = reading {
             reading.pieces.push_back(bytes);
@@ -373,6 +402,7 @@ impl Engine {
     }
 
     pub(super) fn file_read_all(&mut self, id: FileId) {
+        self.segment_read_all(id);
         let reading = self.loading.as_mut().and_then(|loading| loading.reading.as_mut()).filter(|r| r.id == id);
         if let Some(reading) = reading {
             reading.all_came = true;
@@ -380,8 +410,10 @@ impl Engine {
     }
 
     pub(super) fn load_failed(&mut self, id: FileId, error: String) {
-        let reading = self.loading.as_ref().and_then(|loading| loading.reading.as_ref());
-        if reading.is_some_and(|reading| reading.id == id) {
+        let Some(loading) = &self.loading else { return };
+        let ours = loading.reading.as_ref().is_some_and(|reading| reading.id == id)
+            || loading.replaying.as_ref().is_some_and(|replaying| replaying.is(id));
+        if ours {
             self.process.persist.fail(error);
             self.process.stop();
             self.on_every_shard(|engine| engine.active = true);
@@ -389,25 +421,39 @@ impl Engine {
     }
 
     /// On the coordinator: one shard more has read all its files.
-    fn load_part_done(&mut self) {
-        let missing = {
+    pub(super) fn load_part_done(&mut self) {
+        {
             let mut loads = self.process.persist.loads();
             loads.missing -= 1;
-            loads.missing
-        };
-        if missing > 0 {
-            return;
+            if loads.missing > 0 {
+                return;
+            }
+            loads.missing = self.shards();
         }
-        self.on_every_shard(|engine| engine.end_load());
+        let Some(loading) = &self.loading else { return };
+        match (loading.replay.clone(), loading.stage) {
+            (Some(_), Stage::Files) => self.on_every_shard(Engine::begin_replay),
+            (Some(replay), Stage::Log) => self.begin_log_after_replay(&replay),
+            (replay, _) => {
+                if replay.is_some() {
+                    self.log_begins();
+                }
+                self.on_every_shard(|engine| engine.end_load());
+            }
+        }
     }
 
     /// All is loaded, on every shard.
     fn end_load(&mut self) {
         let Some(loading) = self.loading.take() else { return };
+        if loading.replay.is_some() {
+            self.begin_segment();
+        }
         let last = {
             let mut loads = self.process.persist.loads();
             loads.loaded += loading.loaded;
             loads.expired += loading.expired;
+            loads.replayed += loading.replayed;
             loads.ended += 1;
             loads.ended == self.shards()
         };
@@ -421,6 +467,10 @@ impl Engine {
             (loads.loaded, loads.expired)
         };
         self.process.log.notice(format_args!("Done loading, keys loaded: {loaded}, keys expired: {expired}."));
+        if loading.replay.is_some() {
+            let replayed = self.process.persist.loads().replayed;
+            self.process.log.notice(format_args!("Records of the append log replayed: {replayed}"));
+        }
         self.process.log.notice(format_args!("DB loaded from disk: {took_s:.3} seconds"));
         self.process.persist.set_gate(Gate::LOADING, false);
         if let Some(asker) = loading.plan.asker {

@@ -1,6 +1,7 @@
 //! Room: engine. One shard as a machine without I/O: bytes, mail and time go in, bytes, mail and wishes come out. The turn
 //! drives it with a real ring, the simulation with a seed. Touches: everything below; makes no system call.
 
+mod append;
 mod ask;
 mod cut;
 pub mod effects;
@@ -10,6 +11,7 @@ mod leave;
 mod lend;
 mod load;
 mod pubsub;
+mod replay;
 mod round;
 mod run;
 mod secret;
@@ -20,10 +22,12 @@ mod walk;
 mod weigh;
 mod work;
 
+pub use append::{LogPlan, draw_waitaof};
 pub use gather::{Answer, Chore};
 pub use lend::Lent;
 pub use load::{LoadFile, LoadPlan};
 pub use pubsub::Scope;
+pub use replay::Replay;
 pub use snapshot::{Reload, Why};
 pub use together::{Access, Commit, LockAsk};
 
@@ -62,9 +66,11 @@ pub enum Mail {
     Yielded {
         id: TxId,
     },
+    /// `tell`: where it is recorded.
     Commit {
         id: TxId,
         commit: Commit,
+        tell: bool,
     },
     /// What came of a part of an ask that was cut.
     Made {
@@ -93,6 +99,14 @@ pub enum Mail {
     Load(load::LoadWord),
     Listeners(pubsub::Change),
     Publish(pubsub::Message),
+    /// Of a transaction that you coordinate this shard has recorded its part: below this number.
+    Recorded {
+        id: TxId,
+        shard: ShardId,
+        until: u64,
+    },
+    /// A shard's log is sure of more.
+    Sure,
     /// Lines for connections that MONITOR.
     Feed {
         conn: u32,
@@ -194,6 +208,11 @@ pub struct Engine {
     listening: pubsub::Listening,
     cuts: HashMap<TxId, cut::Cutting>,
     rounds: HashMap<TxId, round::Round>,
+    append: append::Append,
+    /// Replies wait until what they tell of is on the device.
+    gating: bool,
+    /// The ask that ran last has left records of this shard below this number; 0: none that its reply must wait for.
+    after: u64,
     snapshots: image::Snapshots,
     loading: Option<Box<load::Loading>>,
     /// A snapshot is being written that writes must not get ahead of.
@@ -290,6 +309,9 @@ impl Engine {
             listening: pubsub::Listening::default(),
             cuts: HashMap::new(),
             rounds: HashMap::new(),
+            append: append::Append::default(),
+            gating: false,
+            after: 0,
             snapshots: image::Snapshots::default(),
             loading: None,
             imaging: false,
@@ -358,6 +380,7 @@ impl Engine {
         self.process.renew_gate();
         self.events.wanted = self.live.notify;
         self.store.note_faded(self.live.notify != 0 || self.events.minded);
+        self.renew_gating();
     }
 
     /// No session of any shard goes on before `until_us` (`up_us`).
@@ -444,6 +467,7 @@ impl Engine {
             && self.chores.is_empty()
             && self.snapshots.image.is_none()
             && self.snapshots.coordinated.is_none()
+            && self.log_is_settled()
             && self.loading.is_none()
             && self.file_asks.is_empty()
             && self.dirty.is_empty()
@@ -508,6 +532,7 @@ impl Engine {
             fence: false,
             waits_until_us: 0,
             multi_words: 0,
+            gate: None,
         });
         self.metrics.connections += 1;
         self.greet(index);
@@ -539,6 +564,7 @@ impl Engine {
         conn.gone = true;
         conn.input = Vec::new();
         conn.out.clear();
+        conn.gate = None;
         self.hangups.push(index);
         self.weigh(index);
     }
@@ -570,6 +596,7 @@ impl Engine {
             conn.closing = true;
             conn.gone = true;
             conn.out.clear();
+            conn.gate = None;
             conn.input = Vec::new();
             self.hangups.push(index);
             self.weigh(index);
@@ -600,10 +627,15 @@ impl Engine {
         }
         self.weigh(index);
         let conn = &mut self.conns[index as usize];
-        if conn.out_in_flight > 0 || conn.lent || conn.out.is_empty() {
+        if conn.out_in_flight > 0 || conn.lent {
             return None;
         }
-        let out = std::mem::take(&mut conn.out);
+        let out = match conn.gate {
+            None if conn.out.is_empty() => return None,
+            None => std::mem::take(&mut conn.out),
+            Some(_) => self.pass_gate(index)?,
+        };
+        let conn = &mut self.conns[index as usize];
         conn.out_in_flight = out.len();
         Some(out)
     }
@@ -615,7 +647,7 @@ impl Engine {
         self.metrics.bytes_out += conn.out_in_flight as u64;
         self.metrics.writes += 1;
         conn.out_in_flight = 0;
-        let more = !conn.out.is_empty();
+        let more = !conn.out.is_empty() || conn.gate.is_some();
         self.weigh(index);
         if more {
             self.mark_dirty(index);

@@ -49,6 +49,9 @@ impl Engine {
                 self.note_error(&out, start);
             }
             self.conns[index as usize].out = out;
+            if self.after != 0 {
+                self.need_own(index);
+            }
             if let Some(rest) = rest {
                 let origin = self.place(index);
                 self.start_rest(rest, self.me, origin, manner, row, args);
@@ -64,6 +67,9 @@ impl Engine {
             let failed = scratch.bytes.first() == Some(&b'-');
             if failed {
                 self.note_error(&scratch, 0);
+            }
+            if self.after != 0 {
+                self.need_own(index);
             }
             if let Some(rest) = rest {
                 let origin = self.place(index);
@@ -133,6 +139,9 @@ impl Engine {
                 if manner.silent {
                     out.clear();
                 }
+                if self.after != 0 {
+                    self.need(origin, self.me, self.after);
+                }
                 self.deliver_drawn(origin, &mut out);
             }
             out.clear();
@@ -156,6 +165,9 @@ impl Engine {
                 // The reply comes later: take the record back.
                 out.bytes.truncate(mark.0);
                 out.shared.truncate(mark.1);
+            } else if self.after != 0 {
+                crate::batch::draw_after(&mut out, origin, self.after);
+                self.owe(home);
             } else if let Some(fd) = lent
                 && out.shared.len() == mark.1
             {
@@ -189,6 +201,7 @@ impl Engine {
     #[inline]
     fn run_data(&mut self, row: &'static Row, args: Args<'_>, manner: Manner, out: &mut Out) -> Option<Rest> {
         if self.memory_over && row.flags & Flag::DENYOOM != 0 && !self.make_room() {
+            self.after = 0;
             self.metrics.rows[row.id() as usize].rejected += 1;
             self.metrics.turned_away = true;
             speak(manner.dialect, out, |r| r.fault(&Fault::OutOfMemory));
@@ -196,6 +209,8 @@ impl Engine {
         }
         // What others have left is no part of this.
         self.record();
+        self.after = 0;
+        let made = self.effects.made;
         let (bytes, shared) = (out.bytes.len(), out.shared.len());
         let mut keys = Vec::new();
         let mut ctx = self.ctx(manner.db, manner.no_touch);
@@ -211,6 +226,10 @@ impl Engine {
             Run::Server(_) | Run::Container => unreachable!("only rows on keys run here"),
         });
         let (job, walk) = (ctx.job, ctx.walk);
+        if self.gating && walk.is_none() {
+            self.record();
+            self.after = if self.effects.made > made { self.effects.made } else { 0 };
+        }
         match (walk, job) {
             (Some(walk), _) => {
                 let mut effects = Vec::new();

@@ -4,7 +4,10 @@
 
 use super::Engine;
 use super::image::{Became, Plan};
+use super::append::LogPlan;
 use super::together::OnShard;
+use crate::appendlog::shared::Mode;
+use crate::appendlog;
 use crate::files::folder::{self, Lock};
 use crate::files::{Ask, FileId};
 use crate::manifest::{self, Manifest};
@@ -27,6 +30,8 @@ pub enum Why {
     Asked(Asker),
     /// Nobody waits.
     Unasked,
+    /// To make the append log short: BGREWRITEAOF, answered as BGSAVE is, or because it has grown.
+    Rewrite(Option<Asker>),
     /// SAVE: answered in the end.
     Waited(Asker),
     /// DEBUG RELOAD: everything is loaded again from it, and answered then.
@@ -56,6 +61,10 @@ pub(super) struct Coordinated {
     pub seal: Option<FileId>,
     /// Of the snapshot that this one replaces.
     obsolete: Vec<PathBuf>,
+    /// Shards whose segment is not there yet.
+    preparing: usize,
+    /// The append log begins with this one.
+    begins_log: bool,
 }
 
 impl Engine {
@@ -76,7 +85,8 @@ impl Engine {
             saves.changes_running = 0;
             saves.last_one = matches!(why, Why::Last(..));
         }
-        let (plan, obsolete) = match self.plan_snapshot(matches!(why, Why::Last(..) | Why::Reloaded(..))) {
+        let holds = matches!(why, Why::Last(..) | Why::Reloaded(..));
+        let (plan, obsolete) = match self.plan_snapshot(holds, matches!(why, Why::Last(..))) {
             Ok(planned) => planned,
             Err(reason) => {
                 self.note_failed_snapshot(&reason);
@@ -89,10 +99,14 @@ impl Engine {
             counter.store(0, Ordering::Relaxed);
         }
         persist.writers.store(self.shards() as u32, Ordering::Relaxed);
-        let asked = match &why {
-            Why::Asked(asker) => Some(*asker),
-            _ => None,
-        };
+        let rewrite = matches!(why, Why::Rewrite(_));
+        {
+            let mut facts = persist.log.facts();
+            facts.rewriting = rewrite;
+            facts.scheduled &= !rewrite;
+        }
+        let begins_log = plan.log.is_some() && persist.log.mode() == Mode::Beginning;
+        let log = plan.log.clone();
         self.snapshots.coordinated = Some(Box::new(Coordinated {
             plan: plan.clone(),
             why,
@@ -102,22 +116,66 @@ impl Engine {
             failed: None,
             seal: None,
             obsolete,
+            preparing: if log.is_some() { self.shards() } else { 0 },
+            begins_log,
         }));
-        let holds = plan.holds;
-        let run: OnShard = Arc::new(move |engine: &mut Engine| engine.begin_image(plan.clone()));
-        self.begin_on_all(run, holds, move |engine| {
-            engine.process.log.notice("Background saving started");
-            if let Some(asker) = asked {
-                engine.tell_asker(asker, |r| r.simple("Background saving started"));
-            }
-        });
+        match log {
+            // Segments are there before anything goes to them.
+            Some(log) => self.on_every_shard(move |engine| engine.prepare_segment(&log)),
+            None => self.set_point_in_time(),
+        }
         Ok(())
     }
 
-    fn plan_snapshot(&self, holds: bool) -> Result<(Plan, Vec<PathBuf>), String> {
-        let (folder, dbfilename, compress, checksum) = {
+    fn set_point_in_time(&mut self) {
+        let Some(snapshot) = &self.snapshots.coordinated else { return };
+        let (plan, why) = (snapshot.plan.clone(), snapshot.why.clone());
+        let holds = plan.holds;
+        let run: OnShard = Arc::new(move |engine: &mut Engine| engine.begin_image(plan.clone()));
+        self.begin_on_all(run, holds, move |engine| match why {
+            Why::Rewrite(asker) => {
+                engine.process.log.notice("Background append only file rewriting started");
+                if let Some(asker) = asker {
+                    engine.tell_asker(asker, |r| r.simple("Background append only file rewriting started"));
+                }
+            }
+            why => {
+                engine.process.log.notice("Background saving started");
+                if let Why::Asked(asker) = why {
+                    engine.tell_asker(asker, |r| r.simple("Background saving started"));
+                }
+            }
+        });
+    }
+
+    /// A shard's segment for it is there, or cannot be.
+    pub(super) fn segment_prepared(&mut self, result: Result<(), String>) {
+        let Some(snapshot) = self.snapshots.coordinated.as_mut().filter(|s| s.preparing > 0) else { return };
+        snapshot.preparing -= 1;
+        if let Err(reason) = result {
+            snapshot.failed.get_or_insert(reason);
+        }
+        if snapshot.preparing > 0 {
+            return;
+        }
+        match snapshot.failed.clone() {
+            None => self.set_point_in_time(),
+            Some(reason) => {
+                if let Why::Asked(asker) | Why::Rewrite(Some(asker)) = snapshot.why {
+                    let fault = Fault::err(&reason);
+                    self.tell_asker(asker, move |r| r.fault(&fault));
+                }
+                self.on_every_shard(Engine::drop_prepared);
+                self.snapshot_failed(&reason);
+            }
+        }
+    }
+
+    fn plan_snapshot(&self, holds: bool, last: bool) -> Result<(Plan, Vec<PathBuf>), String> {
+        let (folder, dbfilename, compress, checksum, log_stem) = {
             let config = self.process.config();
-            (PathBuf::from(&config.dir), config.dbfilename.clone(), config.rdbcompression, config.rdbchecksum)
+            let log_stem = appendlog::stem_of(&config.appendfilename);
+            (PathBuf::from(&config.dir), config.dbfilename.clone(), config.rdbcompression, config.rdbchecksum, log_stem)
         };
         if dbfilename.is_empty() {
             return Err("dbfilename is empty: snapshots have no name".into());
@@ -128,10 +186,37 @@ impl Engine {
             saves.lock = Some(Lock::take(&folder).map_err(|no| no.explain(&folder))?);
         }
         if saves.kept.as_ref().is_none_or(|kept| kept.folder != folder || kept.stem != stem) {
-            saves.kept = Some(folder::survey(&folder, &dbfilename)?.kept);
+            let mut kept = folder::survey(&folder, &dbfilename)?.kept;
+            kept.add_segments(folder::segments(&folder, &log_stem)?);
+            saves.kept = Some(kept);
         }
         let kept = saves.kept.as_mut().expect("looked for above");
         kept.serial += 1;
+        let serial = kept.serial;
+        let mut obsolete = kept.files.clone();
+        obsolete.extend(kept.segments.iter().filter(|(of, _)| *of < serial).map(|(_, path)| path.clone()));
+        // After the last one nothing is recorded that it does not have.
+        let mode = self.process.persist.log.mode();
+        let log = (mode != Mode::Off && !last).then(|| {
+            let mut facts = self.process.persist.log.facts();
+            if mode == Mode::Beginning {
+                (facts.run, facts.base, facts.previous, facts.ends) = (serial, serial, 0, Vec::new());
+            }
+            for shard in 0..self.shards() {
+                let path = folder.join(appendlog::segment_name(&log_stem, serial, shard));
+                kept.segments.push((serial, path));
+            }
+            Arc::new(LogPlan {
+                folder: folder.clone(),
+                stem: log_stem,
+                serial,
+                run: facts.run,
+                base: facts.base,
+                previous: facts.previous,
+                ends: facts.ends.clone(),
+                coordinator: self.me,
+            })
+        });
         let ages = match self.live.tuning.policy {
             store::Policy::AllKeysLru | store::Policy::VolatileLru => Ages::Idle,
             store::Policy::AllKeysLfu | store::Policy::VolatileLfu => Ages::Frequency,
@@ -146,8 +231,9 @@ impl Engine {
             checksum,
             began_ms: self.now.ms(),
             holds,
+            log,
         };
-        Ok((plan, kept.files.clone()))
+        Ok((plan, obsolete))
     }
 
     // The coordinator's side.
@@ -198,13 +284,16 @@ impl Engine {
     pub(super) fn fail_snapshot(&mut self, reason: String) {
         let Some(snapshot) = self.snapshots.coordinated.as_mut().filter(|s| s.failed.is_none()) else { return };
         snapshot.failed = Some(reason);
-        self.on_every_shard(Engine::remove_part);
+        // Before there are parts: `segment_prepared` sees it.
+        if snapshot.preparing == 0 {
+            self.on_every_shard(Engine::remove_part);
+        }
     }
 
     /// Its files are on the device, and the manifest names them.
     pub(super) fn snapshot_made(&mut self) {
         let Some(snapshot) = self.snapshots.coordinated.take() else { return };
-        let Coordinated { plan, why, began_us, parts, .. } = *snapshot;
+        let Coordinated { plan, why, began_us, parts, begins_log, .. } = *snapshot;
         let took = Duration::from_micros(self.now.up_us - began_us);
         let (keys, bytes) = parts.iter().flatten().fold((0, 0), |(k, b), part| (k + part.keys, b + part.bytes));
         {
@@ -219,7 +308,22 @@ impl Engine {
             if let Some(kept) = saves.kept.as_mut().filter(|kept| kept.folder == plan.folder && kept.stem == plan.stem)
             {
                 kept.files = parts.iter().flatten().map(|part| plan.folder.join(&part.name)).collect();
+                kept.segments.retain(|(serial, _)| *serial >= plan.serial);
             }
+        }
+        {
+            let mut facts = self.process.persist.log.facts();
+            facts.base_bytes = bytes;
+            if std::mem::take(&mut facts.rewriting) || begins_log {
+                facts.rewrites += 1;
+                facts.rewrite_took_s = took.as_secs() as i64;
+                (facts.rewrite_failed, facts.rewrite_failures) = (false, 0);
+            }
+        }
+        if begins_log && self.process.persist.log.mode() == Mode::Beginning {
+            self.process.persist.log.set_mode(Mode::On);
+            self.process.log.notice("The append log is on: the snapshot that it begins with is made");
+            self.on_every_shard(Engine::renew_gating);
         }
         self.process.renew_gate();
         let mib_s = bytes as f64 / took.as_secs_f64().max(1e-6) / f64::from(1 << 20);
@@ -234,7 +338,7 @@ impl Engine {
                 self.on_every_shard(|engine| engine.snapshots.image = None);
                 return self.reload(asker, reload);
             }
-            Why::Asked(_) | Why::Unasked => {}
+            Why::Asked(_) | Why::Unasked | Why::Rewrite(_) => {}
         }
         self.on_every_shard(Engine::end_part);
         self.after_snapshot();
@@ -244,6 +348,10 @@ impl Engine {
     fn snapshot_failed(&mut self, reason: &str) {
         let Some(snapshot) = self.snapshots.coordinated.take() else { return };
         self.note_failed_snapshot(reason);
+        // What it begins with is not there: it begins with the next.
+        if snapshot.begins_log {
+            self.on_every_shard(Engine::stop_log);
+        }
         let reason = reason.to_string();
         match snapshot.why {
             Why::Last(leave, _) if leave.force => {
@@ -257,7 +365,7 @@ impl Engine {
             Why::Waited(asker) | Why::Reloaded(asker, _) => {
                 self.tell_asker(asker, move |r| r.fault(&Fault::err(&reason)));
             }
-            Why::Asked(_) | Why::Unasked => {}
+            Why::Asked(_) | Why::Unasked | Why::Rewrite(_) => {}
         }
         self.after_snapshot();
     }
@@ -269,6 +377,13 @@ impl Engine {
             saves.last_one = false;
             let began_ms = saves.running_since_ms.take().unwrap_or(self.now.ms());
             saves.took_s = (self.now.ms().saturating_sub(began_ms) / 1000) as i64;
+        }
+        {
+            let mut facts = self.process.persist.log.facts();
+            if std::mem::take(&mut facts.rewriting) {
+                facts.rewrite_failed = true;
+                facts.rewrite_failures += 1;
+            }
         }
         self.process.log.warning(format_args!("Background saving error: {reason}"));
         self.process.renew_gate();
@@ -302,7 +417,7 @@ impl Engine {
             return;
         }
         let now_s = self.now.unix_us / 1_000_000;
-        let due = {
+        let (due, rested) = {
             let saves = persist.saves();
             if saves.running_since_ms.is_some() {
                 return;
@@ -313,18 +428,68 @@ impl Engine {
             let config = self.process.config();
             let point =
                 config.save.iter().find(|&&(s, n)| changes >= n.max(0) as u64 && since_s > s.max(0) as u64).copied();
-            match point {
+            let line = match point {
                 _ if !rested => None,
                 Some((s, _)) => Some(format!("{changes} changes in {s} seconds. Saving...")),
                 None => saves.scheduled.then(String::new),
-            }
+            };
+            (line, rested)
         };
-        if let Some(line) = due {
+        let due = due.map(|line| (line, Why::Unasked)).or_else(|| self.rewrite_due(rested));
+        if let Some((line, why)) = due {
             if !line.is_empty() {
                 self.process.log.notice(line);
             }
             // Why it cannot be is logged.
-            let _ = self.begin_snapshot(Why::Unasked);
+            let _ = self.begin_snapshot(why);
+        }
+    }
+
+    /// A snapshot that the append log needs: to begin with, because it was asked for, or because the log has grown.
+    fn rewrite_due(&self, rested: bool) -> Option<(String, Why)> {
+        let log = &self.process.persist.log;
+        if !rested {
+            return None;
+        }
+        match log.mode() {
+            Mode::Off => None,
+            Mode::Beginning => Some((String::new(), Why::Unasked)),
+            Mode::On => {
+                let (scheduled, base) = {
+                    let facts = log.facts();
+                    (facts.scheduled, facts.base_bytes)
+                };
+                if scheduled {
+                    return Some((String::new(), Why::Rewrite(None)));
+                }
+                let (percent, min_size) = {
+                    let config = self.process.config();
+                    (config.auto_aof_rewrite_percentage, config.auto_aof_rewrite_min_size)
+                };
+                let bytes = log.bytes();
+                let growth = bytes.saturating_mul(100) / base.max(1);
+                (percent > 0 && bytes + base > min_size && growth >= percent).then(|| {
+                    let line = format!("Starting automatic rewriting of AOF on {growth}% growth");
+                    (line, Why::Rewrite(None))
+                })
+            }
+        }
+    }
+
+    /// CONFIG SET appendonly.
+    pub fn turn_log(&mut self, on: bool) {
+        let log = &self.process.persist.log;
+        match (log.mode(), on) {
+            (Mode::Off, true) => {
+                log.set_mode(Mode::Beginning);
+                // While one is made, or if it fails, the next does.
+                let _ = self.begin_snapshot(Why::Unasked);
+            }
+            (Mode::Beginning | Mode::On, false) => {
+                log.set_mode(Mode::Off);
+                self.on_every_shard(Engine::stop_log);
+            }
+            _ => {}
         }
     }
 }

@@ -463,7 +463,7 @@ impl Engine {
         self.let_questions_pass(id);
     }
 
-    pub(super) fn commit_part(&mut self, id: TxId, commit: Commit) {
+    pub(super) fn commit_part(&mut self, id: TxId, commit: Commit, mut tell: bool) {
         let Some(Part::Asked { coordinator, access, .. }) = self.parts.remove(&id) else {
             unreachable!("a commit comes once, to a shard that granted")
         };
@@ -480,16 +480,23 @@ impl Engine {
                 // Questions look at what nobody changes.
                 return self.let_questions_pass(id);
             }
-            (Commit::Cut(part), _) => return self.run_cut(id, coordinator, part),
+            (Commit::Cut(part), _) => return self.run_cut(id, coordinator, part, tell),
             (Commit::Writes(writes, parties), Access::Keys { keys, whole, .. }) => {
                 let share = if writes.is_empty() { Share::ALONE } else { Share::of(id, parties) };
+                tell &= !writes.is_empty();
                 let writes = writes.into_iter();
                 let mut rest = ToWrite { keys, whole, writes, under_way: None, effects: Vec::new(), share };
                 if !self.write_some(&mut rest) {
+                    let locked = rest.keys.args().iter().map(|key| self.lock_key(key)).collect();
+                    self.begin_slices(id, (!rest.whole).then_some(locked));
                     return self.chore(Box::new(move |engine| {
                         let done = engine.write_some(&mut rest);
                         if done {
+                            engine.end_slices(id);
                             engine.after_write();
+                            if tell {
+                                engine.tell_record(id, coordinator);
+                            }
                             engine.release(id);
                             engine.pump();
                         }
@@ -505,6 +512,9 @@ impl Engine {
             }
         }
         self.after_write();
+        if tell {
+            self.tell_record(id, coordinator);
+        }
         self.release(id);
     }
 
@@ -578,6 +588,9 @@ impl Engine {
             What::Command { row, together, args, arrival } => (row, together, args, arrival),
             What::Cut { cutting, shares } => return self.commit_cut(id, cutting, shares),
             What::Whole { run, done, holds } => {
+                if !holds {
+                    self.expect_records(id, origin, parts.len());
+                }
                 for part in &parts {
                     let run = run.clone();
                     let commit = if holds { Commit::Hold(run) } else { Commit::Run(run, parts.len() as u32) };
@@ -671,6 +684,7 @@ impl Engine {
             commits[part].push((i, db, write));
         }
         let parties = commits.iter().filter(|writes| !writes.is_empty()).count() as u32;
+        self.expect_records(decided.id, decided.origin, parties as usize);
         for (part, writes) in decided.parts.iter().zip(commits) {
             self.send_commit(decided.id, part.shard, Commit::Writes(writes, parties));
         }
@@ -707,10 +721,11 @@ impl Engine {
     }
 
     pub(super) fn send_commit(&mut self, id: TxId, shard: ShardId, commit: Commit) {
+        let tell = self.wants_records(id);
         if shard == self.me {
-            self.commit_part(id, commit);
+            self.commit_part(id, commit, tell);
         } else {
-            self.outbox[shard.index()].mail(Mail::Commit { id, commit });
+            self.outbox[shard.index()].mail(Mail::Commit { id, commit, tell });
         }
     }
 }

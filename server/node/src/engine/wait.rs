@@ -14,6 +14,7 @@ use base::{Args, ArgsBuf, DbId, Fault, Out, Reply, ShardId};
 use command::row::{Blocking, Patience, Resolved, Row, Run};
 use command::table;
 use command::together::run_here;
+use crate::shard::locks::{LockKey, TxId};
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -89,6 +90,17 @@ pub(super) struct Waits {
     timers: BTreeSet<(u64, u32)>,
     /// How many in the queues mind the loss of their key.
     minding: usize,
+    unfinished: Vec<Unfinished>,
+}
+
+/// Work in slices that changes keys. Who waits for one of them is served when it is done: what it did is recorded then, and
+/// nobody sees it by halves.
+struct Unfinished {
+    id: TxId,
+    /// None: any.
+    keys: Option<Vec<LockKey>>,
+    /// What has come to them meanwhile.
+    ready: Vec<(DbId, Kind, Box<[u8]>)>,
 }
 
 impl Waits {
@@ -267,8 +279,26 @@ impl Engine {
     pub(super) fn serve_ready(&mut self) {
         while !self.events.ready.is_empty() {
             for (db, kind, key) in std::mem::take(&mut self.events.ready) {
-                self.serve_key(db, kind, key);
+                let lock_key = self.lock_key(&key);
+                let changing = |u: &&mut Unfinished| u.keys.as_ref().is_none_or(|keys| keys.contains(&lock_key));
+                match self.waits.unfinished.iter_mut().find(changing) {
+                    Some(unfinished) => unfinished.ready.push((db, kind, key)),
+                    None => self.serve_key(db, kind, key),
+                }
             }
+        }
+    }
+
+    /// Work in slices has begun on keys that it has locked; None: on any.
+    pub(super) fn begin_slices(&mut self, id: TxId, keys: Option<Vec<LockKey>>) {
+        self.waits.unfinished.push(Unfinished { id, keys, ready: Vec::new() });
+    }
+
+    /// It is done, and recorded.
+    pub(super) fn end_slices(&mut self, id: TxId) {
+        if let Some(at) = self.waits.unfinished.iter().position(|u| u.id == id) {
+            let mut done = self.waits.unfinished.swap_remove(at);
+            self.events.ready.append(&mut done.ready);
         }
     }
 
@@ -374,7 +404,7 @@ impl Engine {
         if manner.silent {
             out.clear();
         }
-        self.deliver_drawn(origin, &mut out);
+        self.send_home(self.me, origin, &mut out);
     }
 
     /// An attempt has replied: its connection waits no longer; what it has left may be the next one's.

@@ -92,6 +92,9 @@ impl Engine {
         for &k in &words {
             self.store.pin(walking.manner.db, walking.args.args().at(k));
         }
+        if exclusive {
+            self.begin_slices(id, Some(names));
+        }
         let mut walking = Some(walking);
         self.chore(Box::new(move |engine| {
             let mut under_way = walking.take().expect("a chore is not called again once it is done");
@@ -136,6 +139,7 @@ impl Engine {
     fn end_walk(&mut self, id: TxId, walking: Walking) {
         let Walking { mut drawn, mut effects, home, origin, .. } = walking;
         self.record_held(&mut effects, Share::ALONE);
+        self.end_slices(id);
         self.after_write();
         self.parts.remove(&id);
         self.release(id);
@@ -144,10 +148,19 @@ impl Engine {
 
     /// Sends a reply that is drawn (and counted) already to the connection that asked.
     pub(super) fn send_home(&mut self, home: ShardId, origin: Origin, drawn: &mut Out) {
+        let unsure = self.unsure();
         if home == self.me {
+            if unsure > 0 {
+                self.need(origin, home, unsure);
+            }
             self.deliver_drawn(origin, drawn);
-        } else {
-            self.outbox[home.index()].reply(origin, |out| out.append(drawn));
+            return;
+        }
+        let outbox = &mut self.outbox[home.index()];
+        outbox.reply(origin, |out| out.append(drawn));
+        if unsure > 0 {
+            crate::batch::draw_after(&mut outbox.out, origin, unsure);
+            self.owe(home);
         }
     }
 }

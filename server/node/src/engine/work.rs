@@ -35,6 +35,7 @@ impl Engine {
                 Record::Ask { origin, manner, row, tx, lent, args } => {
                     self.run_far(from, origin, manner, row, tx, lent, args);
                 }
+                Record::After { origin, until } => self.need(origin, from, until),
                 Record::Sent { origin, sent, rest } => self.lent_back(origin, sent, rest),
                 Record::Reply { origin, bytes, shared, base } => self.deliver_raw(origin, |out| {
                     let start = out.bytes.len();
@@ -53,7 +54,7 @@ impl Engine {
             Mail::Granted { id, shard, fetched } => self.granted(id, shard, fetched),
             Mail::Yield { id, shard } => self.asked_to_yield(id, shard),
             Mail::Yielded { id } => self.yielded(id),
-            Mail::Commit { id, commit } => self.commit_part(id, commit),
+            Mail::Commit { id, commit, tell } => self.commit_part(id, commit, tell),
             Mail::Made { id, shard, made } => self.cut_made(id, shard, made),
             Mail::Gather { id, home, each } => self.gather_part(id, home, each),
             Mail::Part { id, part } => self.gathered(id, part),
@@ -64,6 +65,8 @@ impl Engine {
             Mail::Wait(word) => self.hear_of_wait(word),
             Mail::Listeners(change) => self.hear_of_listeners(&change),
             Mail::Publish(message) => self.hear_message(&message),
+            Mail::Recorded { id, shard, until } => self.hear_record(id, shard, until),
+            Mail::Sure => self.hear_sure(),
         }
         // Before the next record: an ask that was just freed goes before what its connection sent after it.
         self.pump();
@@ -80,7 +83,9 @@ impl Engine {
             self.work_on_load();
         }
         self.end_overdue_waits();
-        if self.deadlines_run() && self.store.next_deadline().is_some_and(|due| due <= self.now.ms()) {
+        // What is replayed says itself what goes.
+        let still = self.loading.is_some();
+        if !still && self.deadlines_run() && self.store.next_deadline().is_some_and(|due| due <= self.now.ms()) {
             let Engine { store, events, now, .. } = self;
             let more = store.expire(now.ms(), EXPIRED_A_TURN, |db, key| events.add(db, Class::EXPIRED, "expired", key));
             self.active |= more;
@@ -88,7 +93,7 @@ impl Engine {
         if self.store.bury(BURIED_A_TURN) {
             self.active = true;
         }
-        if self.memory_over {
+        if self.memory_over && !still {
             self.evict();
         }
         self.close_large_clients();
@@ -104,6 +109,7 @@ impl Engine {
         self.after_write();
         self.go_on();
         self.pump();
+        self.work_on_log();
     }
 
     /// When `work` has something to do again, `up_us`. The mailbox, the ring and `active` may want it sooner.
@@ -129,8 +135,8 @@ impl Engine {
             Some(Stall::Slice) => Some(0),
             _ => None,
         });
-        let snapshot = self.image_due_us();
-        stalls.chain(deadline).chain(snapshot).chain([cron]).min().unwrap_or(cron)
+        let (snapshot, log) = (self.image_due_us(), self.log_due_us());
+        stalls.chain(deadline).chain(snapshot).chain(log).chain([cron]).min().unwrap_or(cron)
     }
 
     /// False after DEBUG SET-ACTIVE-EXPIRE 0: keys go when somebody asks for them.

@@ -1,5 +1,6 @@
 //! The folder that snapshots lie in: one server has it at a time, and what no snapshot needs any more is swept up.
 
+use crate::appendlog;
 use crate::manifest::{self, Manifest};
 use std::fs::File;
 use std::io;
@@ -71,6 +72,30 @@ pub struct Kept {
     pub serial: u64,
     /// The files that the manifest names.
     pub files: Vec<PathBuf>,
+    /// Of the append log, with their serials.
+    pub segments: Vec<(u64, PathBuf)>,
+}
+
+impl Kept {
+    pub fn add_segments(&mut self, segments: Vec<(u64, PathBuf)>) {
+        self.serial = segments.iter().fold(self.serial, |highest, (serial, _)| highest.max(*serial));
+        self.segments.extend(segments);
+    }
+}
+
+/// The append log's segments in a folder, with their serials, in order.
+pub fn segments(folder: &Path, stem: &str) -> Result<Vec<(u64, PathBuf)>, String> {
+    let named = |e: io::Error| format!("{}: {e}", folder.display());
+    let mut segments = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(named)? {
+        let entry = entry.map_err(named)?;
+        let name = entry.file_name();
+        if let Some((serial, _)) = name.to_str().and_then(|name| appendlog::parse_segment_name(stem, name)) {
+            segments.push((serial, entry.path()));
+        }
+    }
+    segments.sort();
+    Ok(segments)
 }
 
 /// What is there to be loaded.

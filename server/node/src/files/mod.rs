@@ -12,6 +12,7 @@
 
 pub mod folder;
 mod queue;
+mod segment;
 mod stream;
 mod worker;
 
@@ -19,9 +20,12 @@ use crate::io::bell::Bell;
 use crate::log::Log;
 use base::Out;
 use queue::Queue;
+pub use segment::LogAsk;
+use std::cell::OnceCell;
 use std::io;
 use std::os::fd::RawFd;
 use std::path::PathBuf;
+use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, Mutex};
 
 /// A file as its shard names it; never used twice.
@@ -78,6 +82,8 @@ pub enum Ask {
         id: FileId,
         bytes: usize,
     },
+    /// Of a segment of the append log.
+    Log(LogAsk),
 }
 
 /// What came of it.
@@ -103,6 +109,21 @@ pub enum Event {
     ReadAll {
         id: FileId,
     },
+    /// It is written, or on the device. The buffer comes back for its memory.
+    Appended {
+        id: FileId,
+        spent: Vec<u8>,
+        synced: bool,
+    },
+    /// All that was written of it is on the device.
+    Synced {
+        id: FileId,
+    },
+    /// A sync failed: nobody knows what the device has.
+    Lost {
+        id: FileId,
+        error: String,
+    },
     /// With the path and the reason.
     Failed {
         id: FileId,
@@ -115,6 +136,8 @@ pub struct Files {
     queue: Arc<Queue>,
     shard: usize,
     ears: Arc<Ears>,
+    /// To the thread that writes the append log, once there is one.
+    log: OnceCell<Sender<LogAsk>>,
 }
 
 /// Where a shard hears what came of its asks.
@@ -144,7 +167,9 @@ impl Files {
             .flat_map(|(group, ears)| {
                 let queue = Queue::new(group, ears.to_vec(), log.clone());
                 let shards = ears.iter().cloned().enumerate().collect::<Vec<_>>();
-                shards.into_iter().map(move |(shard, ears)| Files { queue: queue.clone(), shard, ears })
+                shards.into_iter().map(move |(shard, ears)| {
+                    Files { queue: queue.clone(), shard, ears, log: OnceCell::new() }
+                })
             })
             .collect())
     }
@@ -155,7 +180,28 @@ impl Files {
     }
 
     pub fn ask(&self, ask: Ask) {
-        self.queue.push(self.shard, ask);
+        match ask {
+            Ask::Log(ask) => self.ask_log(ask),
+            ask => self.queue.push(self.shard, ask),
+        }
+    }
+
+    fn ask_log(&self, ask: LogAsk) {
+        let sender = self.log.get_or_init(|| {
+            let ((sender, asks), ears) = (mpsc::channel(), self.ears.clone());
+            // Without a thread nobody takes what is sent: below.
+            let _ = std::thread::Builder::new().name("log".into()).spawn(move || segment::run(&asks, &ears));
+            sender
+        });
+        if let Err(mpsc::SendError(ask)) = sender.send(ask) {
+            let error = "there is no thread for the append log".to_string();
+            match ask {
+                LogAsk::Begin { id, .. } | LogAsk::Append { id, .. } | LogAsk::Sync { id } | LogAsk::End { id } => {
+                    self.ears.post(Event::Failed { id, error });
+                }
+                LogAsk::Drop { id } => self.ears.post(Event::Abandoned { id }),
+            }
+        }
     }
 
     /// What has come since the last call.

@@ -74,6 +74,7 @@ async fn serve(queue: Arc<Queue>) {
                 paths.iter().for_each(|path| remove(path));
                 ears.post(Event::Abandoned { id });
             }
+            Ask::Log(_) => unreachable!("the append log has a thread of its own"),
             Ask::Seal { id, path, text, obsolete } => ears.post(match seal(&path, &text) {
                 Ok(synced) => {
                     match synced {

@@ -178,6 +178,8 @@ pub struct Conn {
     pub fence: bool,
     /// MEMORY and CLIENT LIST: the largest argument vector being read.
     pub multi_words: u32,
+    /// Its output waits for the append log.
+    pub gate: Option<Box<crate::session::Gate>>,
 }
 
 impl Conn {
@@ -224,6 +226,6 @@ impl Conn {
 
     /// Bytes owed to the client and not sent yet.
     pub fn owed(&self) -> usize {
-        self.out.len() + self.out_in_flight
+        self.out.len() + self.out_in_flight + self.gate.as_ref().map_or(0, |gate| gate.len())
     }
 }

@@ -28,19 +28,21 @@ impl Source {
                 Ok(Source { manifest: None, files: vec![path.into()] })
             };
         }
-        let (mut manifests, mut files) = (Vec::new(), Vec::new());
+        let (mut manifests, mut files, mut logs) = (Vec::new(), Vec::new(), false);
         for entry in std::fs::read_dir(path).map_err(said)? {
             let path = entry.map_err(said)?.path();
             match path.extension().and_then(|end| end.to_str()) {
                 Some("manifest") => manifests.push(path),
                 Some("rdb") => files.push(path),
+                // An append log without a snapshot.
+                Some("log") => logs = true,
                 _ => {}
             }
         }
         manifests.sort();
         files.sort();
         match &manifests[..] {
-            [] if files.is_empty() => Err(format!("{}: neither a manifest nor an .rdb file is there", path.display())),
+            [] if files.is_empty() && !logs => Err(format!("{}: neither a manifest nor an .rdb file is there", path.display())),
             [] => Ok(Source { manifest: None, files }),
             [manifest] => Source::of_manifest(manifest),
             [first, second, ..] => Err(format!(

@@ -3,6 +3,8 @@
 //! Each value is put into a store as a start would put it, and taken out again, so that no more than one lies in memory.
 
 use super::source::{Source, each};
+use crate::appendlog;
+use crate::files::folder;
 use base::DbId;
 use std::path::{Path, PathBuf};
 use store::rdb::Placed;
@@ -17,6 +19,9 @@ pub struct Options {
     /// Pass over values of modules, which are a mistake otherwise
     #[arg(long)]
     skip_modules: bool,
+    /// The name of the append log, whose files are looked at too
+    #[arg(long, value_name = "NAME", default_value = "appendonly.aof")]
+    appendfilename: String,
     /// Say nothing but what is wrong
     #[arg(short, long)]
     quiet: bool,
@@ -70,10 +75,31 @@ pub fn run(options: &Options) -> Result<(), String> {
     if !options.quiet {
         print!("{}", drawn(&counts));
     }
+    let serial = source.manifest.as_ref().map_or(0, |manifest| manifest.serial);
+    if options.source.is_dir() {
+        check_log(&options.source, serial, options)?;
+    }
     match bad {
         0 => Ok(()),
         _ => Err(format!("{bad} of {} files cannot be loaded", source.files.len())),
     }
+}
+
+/// The append log on top of the snapshot, as a start would find it.
+fn check_log(folder: &Path, serial: u64, options: &Options) -> Result<(), String> {
+    let segments = folder::segments(folder, &appendlog::stem_of(&options.appendfilename))?;
+    let log = appendlog::start::survey(&segments, serial, None, true)?;
+    log.told.iter().for_each(|line| eprintln!("{line}"));
+    if !log.is_empty() && !options.quiet {
+        let records: u64 = log.runs.iter().flat_map(|run| &run.streams).map(|stream| stream.records()).sum();
+        let last_ms = log.segments().map(|segment| segment.last_ms).max().unwrap_or(0);
+        println!(
+            "append log on top of it: {} files, {} bytes, {records} records, the last made at {last_ms} (Unix ms)",
+            log.segments().count(),
+            log.bytes()
+        );
+    }
+    Ok(())
 }
 
 fn check(path: &Path, source: &Source, i: usize, options: &Options, counts: &mut Counts) -> Result<String, String> {

@@ -1,7 +1,7 @@
 //! A folder that forgets at a power cut what was not synced.
 
 use super::Rng;
-use node::files::{Ask, Event, FileId};
+use node::files::{Ask, Event, FileId, LogAsk};
 use std::collections::{BTreeMap, VecDeque};
 use std::path::{Path, PathBuf};
 
@@ -11,6 +11,8 @@ struct File {
     bytes: Vec<u8>,
     /// As many of them are on the device.
     synced: usize,
+    /// A segment of the append log: what could not be written yet.
+    log: Option<Vec<u8>>,
 }
 
 /// One shard's way to it.
@@ -54,8 +56,18 @@ impl Disk {
     /// Does the next that a shard asked for.
     pub fn work(&mut self, shard: usize, rng: &mut Rng) {
         let Some(ask) = self.ways[shard].asks.pop_front() else { return };
+        let ask = match ask {
+            Ask::Log(ask) => {
+                if let Some(event) = self.work_on_log(shard, ask, rng) {
+                    self.ways[shard].events.push_back(event);
+                }
+                return;
+            }
+            ask => ask,
+        };
         let used: usize = self.files.values().map(|file| file.bytes.len()).sum();
         let event = match ask {
+            Ask::Log(_) => unreachable!("done above"),
             Ask::Create { id, path } => {
                 self.files.insert(path.clone(), File::default());
                 self.ways[shard].open.insert(id, path);
@@ -96,7 +108,7 @@ impl Disk {
             }
             Ask::Seal { id, path, text, obsolete } => {
                 self.sync_names();
-                self.files.insert(path.clone(), File { bytes: text.clone().into_bytes(), synced: text.len() });
+                self.files.insert(path.clone(), File { bytes: text.clone().into_bytes(), synced: text.len(), log: None });
                 // The name may be on the device before the folder is synced, or not.
                 if !rng.chance(2) {
                     self.sync_names();
@@ -129,6 +141,56 @@ impl Disk {
         self.ways[shard].events.push_back(event);
     }
 
+    fn work_on_log(&mut self, shard: usize, ask: LogAsk, rng: &mut Rng) -> Option<Event> {
+        let used: usize = self.files.values().map(|file| file.bytes.len()).sum();
+        let room = self.room.saturating_sub(used);
+        let full = |id| Some(Event::Failed { id, error: "No space left on device".into() });
+        let (id, bytes, sync, end) = match ask {
+            LogAsk::Begin { id, path, head, .. } => {
+                if room < head.len() {
+                    return full(id);
+                }
+                let (bytes, synced) = (head.len() as u64, head.len());
+                self.names.insert(path.clone(), head.clone());
+                self.files.insert(path.clone(), File { bytes: head, synced, log: Some(Vec::new()) });
+                self.ways[shard].open.insert(id, path);
+                return Some(Event::Finished { id, bytes });
+            }
+            LogAsk::Drop { id } => {
+                if let Some(path) = self.ways[shard].open.remove(&id) {
+                    self.files.remove(&path);
+                }
+                return Some(Event::Abandoned { id });
+            }
+            LogAsk::Append { id, bytes, sync } => (id, Some(bytes), sync, false),
+            LogAsk::Sync { id } => (id, None, true, false),
+            LogAsk::End { id } => (id, None, true, true),
+        };
+        // It is removed already: a snapshot has made it obsolete.
+        let file = self.ways[shard].open.get(&id).and_then(|path| self.files.get_mut(path));
+        if let Some(file) = file {
+            let late = file.log.get_or_insert_default();
+            late.extend_from_slice(bytes.as_deref().unwrap_or_default());
+            if late.len() > room {
+                return full(id);
+            }
+            file.bytes.append(late);
+            if sync {
+                file.synced = file.bytes.len();
+            } else if rng.chance(3) {
+                file.synced += rng.below(file.bytes.len() - file.synced + 1);
+            }
+        }
+        if end {
+            self.ways[shard].open.remove(&id);
+            return Some(Event::Finished { id, bytes: 0 });
+        }
+        Some(match bytes {
+            Some(spent) => Event::Appended { id, spent, synced: sync },
+            None => Event::Synced { id },
+        })
+    }
+
     fn sync_names(&mut self) {
         self.names = self.files.iter().map(|(path, file)| (path.clone(), file.bytes.clone())).collect();
     }
@@ -138,10 +200,11 @@ impl Disk {
         let mut after = Disk::new(self.ways.len());
         let mut keep = |path: &Path, bytes: Vec<u8>| {
             let synced = bytes.len();
-            after.files.insert(path.into(), File { bytes, synced });
+            after.files.insert(path.into(), File { bytes, synced, log: None });
         };
         for (path, bytes) in &self.names {
             match self.files.get(path) {
+                Some(file) if file.log.is_some() => keep(path, torn_log(file, rng)),
                 // It may have been replaced or written on since.
                 Some(file) if rng.chance(2) => keep(path, torn(file, rng)),
                 Some(_) => keep(path, bytes.clone()),
@@ -183,6 +246,25 @@ fn torn(file: &File, rng: &mut Rng) -> Vec<u8> {
             bytes[end..].fill(0);
         } else {
             bytes.truncate(end);
+        }
+    }
+    bytes
+}
+
+/// What is left of a segment: of what was not synced each piece by itself, as a device that writes in any order leaves it.
+fn torn_log(file: &File, rng: &mut Rng) -> Vec<u8> {
+    let mut bytes = file.bytes.clone();
+    let end = file.synced + rng.below(bytes.len() - file.synced + 1);
+    match rng.below(3) {
+        0 => bytes.truncate(end),
+        1 => bytes[end..].fill(0),
+        _ => {
+            let odds = 1 + rng.below(4);
+            for piece in bytes[file.synced..].chunks_mut(64) {
+                if rng.chance(odds) {
+                    piece.fill(0);
+                }
+            }
         }
     }
     bytes
