@@ -170,6 +170,18 @@ impl Store {
         self.counters.misses += u64::from(!hit);
     }
 
+    /// So many entries are about to come into a database that has none: room is made for them. What somebody claims the caller
+    /// holds against what can be. Says nothing new where there is something, or was.
+    pub fn expect(&mut self, db: DbId, entries: usize) {
+        let Store { places, ground, dbs, .. } = self;
+        places[dbs[db.index()] as usize].table.expect(ground, entries);
+    }
+
+    /// What was expected, in any database, has come.
+    pub fn expect_no_more(&mut self) {
+        self.places.iter_mut().for_each(|place| place.table.expect_no_more());
+    }
+
     /// Asks the CPU to bring the key's table slot near. No effect that a caller can see.
     #[inline]
     pub fn prefetch(&self, db: DbId, key: &[u8]) {

@@ -88,6 +88,8 @@ pub struct Table {
     /// Segments whose depth is the directory's: when there are none, the directory is halved.
     deepest: usize,
     len: usize,
+    /// How many entries are to come; 0: nobody has said.
+    expected: usize,
     /// Entries with a deadline, and the sum of their deadlines.
     pub deadlines: usize,
     pub deadline_sum: u128,
@@ -95,7 +97,7 @@ pub struct Table {
 
 impl Table {
     pub fn new(ground: &mut Ground) -> Table {
-        let mut table = Table { words: Vec::new(), depth: 0, deepest: 1, len: 0, deadlines: 0, deadline_sum: 0 };
+        let mut table = Table { words: Vec::new(), depth: 0, deepest: 1, len: 0, expected: 0, deadlines: 0, deadline_sum: 0 };
         table.set_words(ground, vec![Word::nothing()]);
         table
     }
@@ -112,6 +114,49 @@ impl Table {
         ground.directory_bytes -= self.directory_bytes();
         self.words = words;
         ground.directory_bytes += self.directory_bytes();
+    }
+
+    /// Before so many entries are inserted: an empty table makes its directory as it will be, and its segments get their lasting
+    /// size with their first entry. So nothing is split and hardly anything made larger on the way. Should fewer come, that has cost
+    /// 10 bytes for each that did not.
+    pub fn expect(&mut self, ground: &mut Ground, entries: usize) {
+        if self.len > 0 || self.depth > 0 || self.expected > 0 {
+            return;
+        }
+        self.expected = entries;
+        // Hashes are spread by chance: three times the root more in one of the segments is nothing rare.
+        let crowded = |depth: u32| {
+            let mean = entries >> depth;
+            mean + 3 * mean.isqrt()
+        };
+        // Deep enough for the places that split first, one less for those that need not yet: lengths are spread over an octave.
+        let (mut depth, split_least) = (0, ground.length_split(0));
+        while depth < DEPTH_MAX && crowded(depth) >= split_least {
+            depth += 1;
+        }
+        if depth == 0 {
+            return;
+        }
+        self.depth = depth;
+        let pair = |place: u64| {
+            let start = (place << 1) << (63 - (depth - 1));
+            let depth = if crowded(depth - 1) < ground.length_split(start) { depth - 1 } else { depth };
+            [Segment::nothing(depth).word(); 2]
+        };
+        let words: Vec<Word> = (0..1 << (depth - 1)).flat_map(pair).collect();
+        self.deepest = words.iter().filter(|word| word.depth() == depth).count();
+        self.set_words(ground, words);
+        if self.deepest == 0 {
+            let words = self.words.iter().copied().step_by(2).collect();
+            self.set_words(ground, words);
+            self.depth -= 1;
+            self.deepest = self.words.len();
+        }
+    }
+
+    /// What was expected has come: from now on it grows as it needs.
+    pub fn expect_no_more(&mut self) {
+        self.expected = 0;
     }
 
     #[inline]
@@ -218,6 +263,11 @@ impl Table {
                 }
             } else {
                 grown = Size::right(len + 1 + len / 24);
+            }
+            let lasting = self.expected >> segment.depth();
+            if lasting > len {
+                let lasting = Size::right(lasting);
+                grown = if lasting.slots > grown.slots { lasting } else { grown };
             }
             self.resize(ground, index, grown);
         }

@@ -72,7 +72,7 @@ fn appending_to_a_large_value_costs_the_suffix() {
         last = now;
     }
     // 20 MB by hundreds: quadratic work would copy two terabytes.
-    assert!(start.elapsed() < Duration::from_secs(20) || cfg!(miri), "{:?}", start.elapsed());
+    assert!(start.elapsed() < Duration::from_secs(60) || cfg!(miri), "{:?}", start.elapsed());
     assert!(moves < 600, "{moves} moves: bounded by the sizes that an entry goes through, then by doubling");
     let entry = store.peek(DB, b"log", 0).expect("there");
     assert!(entry.bytes().iter().all(|&b| b == b'x'));

@@ -1,6 +1,6 @@
 //! Room: store. A parsed value becomes an entry. Touches: nothing beyond this crate.
 
-use super::BadData;
+use super::{BadData, kind};
 use super::read::{self, Elements, Form, Parsed};
 use crate::cell::Cell;
 use crate::hash::{Fields, HashCell};
@@ -39,6 +39,29 @@ impl<'a> Cell<'a> {
             Some(_) => self.note(|journal| journal.rdb(placed, bytes)),
             None if was_there => self.note(Journal::remove),
             None => {}
+        }
+        Ok(())
+    }
+
+    /// As `put_rdb` by thresholds, with what stands beside the value. A string where nothing was, what loading mostly meets, is made in
+    /// one go.
+    pub fn put_loaded(&mut self, bytes: &[u8], deadline: Option<u64>, flags: u32) -> Result<(), BadData> {
+        if let [kind::STRING, body @ ..] = bytes
+            && self.spot.is_none()
+            && self.store.journal.is_none()
+        {
+            let text = read::Reader { rest: body }.string()?;
+            let deadline = deadline.map_or(Deadline::None, Deadline::At);
+            self.put(&text, Put { deadline, flags, ..Put::default() });
+            return Ok(());
+        }
+        self.put_rdb(bytes, Placed::ByThresholds)?;
+        // Nothing of it may be left, which these see.
+        if flags != 0 {
+            self.set_flags(flags);
+        }
+        if deadline.is_some() {
+            self.set_deadline(deadline);
         }
         Ok(())
     }

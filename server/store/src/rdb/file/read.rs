@@ -478,8 +478,25 @@ impl Reader {
                 format!("key {key} holds a value of the module '{module}', which is not known here"),
             ));
         }
+        // What most values are: a string that has come whole needs no walk.
+        if kind == kind::STRING
+            && let Ok(Some(len)) = shape::text_bytes(from.rest())
+            && len <= from.rest().len() as u64
+        {
+            return Ok(self.whole(kind, behind, len as usize));
+        }
         self.stage = Stage::Body { kind, behind, walk: Walk::new(parts) };
         Ok(Found::Nothing)
+    }
+
+    /// An entry has come: its body begins `behind` bytes behind the record's start, and has `len`.
+    fn whole(&mut self, kind: u8, behind: usize, len: usize) -> Found {
+        let from = self.start + behind;
+        self.start = from + len;
+        self.stage = Stage::Record;
+        // A key takes one byte at least.
+        self.lent = Some((from - 1, std::mem::replace(&mut self.bytes[from - 1], kind)));
+        Found::Entry(std::mem::take(&mut self.facts), from - 1..from + len)
     }
 
     fn body(&mut self) -> Result<Found, Stop> {
@@ -501,19 +518,16 @@ impl Reader {
             },
             _ => None,
         };
-        let from = self.start + behind;
-        self.start = from + end;
+        let is_of_key = !matches!(kind, op::MODULE_AUX | op::SLOT_IMPORT);
+        if is_of_key && module.is_none() {
+            return Ok(self.whole(kind, behind, end));
+        }
+        self.start += behind + end;
         self.stage = Stage::Record;
-        if let op::MODULE_AUX | op::SLOT_IMPORT = kind {
-            return Ok(module.map_or(Found::Nothing, |module| Found::Skipped(false, module)));
+        if is_of_key {
+            self.facts = Facts::default();
         }
-        let facts = std::mem::take(&mut self.facts);
-        if let Some(module) = module {
-            return Ok(Found::Skipped(true, module));
-        }
-        // A key takes one byte at least.
-        self.lent = Some((from - 1, std::mem::replace(&mut self.bytes[from - 1], kind)));
-        Ok(Found::Entry(facts, from - 1..from + end))
+        Ok(module.map_or(Found::Nothing, |module| Found::Skipped(is_of_key, module)))
     }
 }
 
