@@ -82,7 +82,7 @@ fn torc() -> &'static Path {
 fn newest(path: &Path) -> Option<SystemTime> {
     let own = std::fs::metadata(path).and_then(|file| file.modified()).ok();
     let below = std::fs::read_dir(path).into_iter().flatten().flatten();
-    below.map(|entry| newest(&entry.path())).fold(own, Option::max)
+    below.map(|entry| newest(&entry.path())).fold(own, Ord::max)
 }
 
 fn is_installed(program: &str) -> bool {
