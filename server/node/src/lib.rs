@@ -2,6 +2,7 @@
 
 pub mod admin;
 pub mod ask;
+pub mod backup;
 pub mod batch;
 pub mod clock;
 pub mod config;

@@ -2,6 +2,7 @@
 //! drives it with a real ring, the simulation with a seed. Touches: everything below; makes no system call.
 
 mod ask;
+pub mod copies;
 mod cut;
 pub mod effects;
 mod gather;
@@ -195,6 +196,7 @@ pub struct Engine {
     cuts: HashMap<TxId, cut::Cutting>,
     rounds: HashMap<TxId, round::Round>,
     snapshots: image::Snapshots,
+    copies: copies::Copies,
     loading: Option<Box<load::Loading>>,
     /// A snapshot is being written that writes must not get ahead of.
     imaging: bool,
@@ -291,6 +293,7 @@ impl Engine {
             cuts: HashMap::new(),
             rounds: HashMap::new(),
             snapshots: image::Snapshots::default(),
+            copies: copies::Copies::default(),
             loading: None,
             imaging: false,
             gate: 0,
@@ -494,6 +497,7 @@ impl Engine {
             readonly: false,
             waiting: false,
             listens: [0; 3],
+            replica: 0,
             name: Box::default(),
             lib_name: Box::default(),
             lib_ver: Box::default(),
@@ -617,6 +621,9 @@ impl Engine {
         conn.out_in_flight = 0;
         let more = !conn.out.is_empty();
         self.weigh(index);
+        if self.has_dumps() {
+            self.dumps_go_on();
+        }
         if more {
             self.mark_dirty(index);
         } else if spent.bytes.capacity() <= 16 * 1024 && self.scratch_pool.len() < 64 {

@@ -5,6 +5,7 @@
 use super::Engine;
 use super::image::{Became, Plan};
 use super::together::OnShard;
+use crate::backup::place;
 use crate::files::folder::{self, Lock};
 use crate::files::{Ask, FileId};
 use crate::manifest::{self, Manifest};
@@ -33,6 +34,8 @@ pub enum Why {
     Reloaded(Asker, Reload),
     /// The last one before the process ends. Nothing else happens until it is done.
     Last(Leave, Option<Asker>),
+    /// Into this folder, for a copy (`copies`): nothing of the data folder's own snapshots is touched.
+    Copied(PathBuf),
 }
 
 /// What DEBUG RELOAD says.
@@ -71,12 +74,18 @@ impl Engine {
             }
             saves.running_since_ms = Some(self.now.ms());
             saves.coordinator = self.me;
-            saves.scheduled = false;
-            saves.tried_s = now_s;
+            if !matches!(why, Why::Copied(_)) {
+                saves.scheduled = false;
+                saves.tried_s = now_s;
+            }
             saves.changes_running = 0;
             saves.last_one = matches!(why, Why::Last(..));
         }
-        let (plan, obsolete) = match self.plan_snapshot(matches!(why, Why::Last(..) | Why::Reloaded(..))) {
+        let planned = match &why {
+            Why::Copied(folder) => Ok((self.plan_copy(folder.clone()), Vec::new())),
+            why => self.plan_snapshot(matches!(why, Why::Last(..) | Why::Reloaded(..))),
+        };
+        let (plan, obsolete) = match planned {
             Ok(planned) => planned,
             Err(reason) => {
                 self.note_failed_snapshot(&reason);
@@ -93,6 +102,7 @@ impl Engine {
             Why::Asked(asker) => Some(*asker),
             _ => None,
         };
+        let is_copy = matches!(why, Why::Copied(_));
         self.snapshots.coordinated = Some(Box::new(Coordinated {
             plan: plan.clone(),
             why,
@@ -106,7 +116,9 @@ impl Engine {
         let holds = plan.holds;
         let run: OnShard = Arc::new(move |engine: &mut Engine| engine.begin_image(plan.clone()));
         self.begin_on_all(run, holds, move |engine| {
-            engine.process.log.notice("Background saving started");
+            if !is_copy {
+                engine.process.log.notice("Background saving started");
+            }
             if let Some(asker) = asked {
                 engine.tell_asker(asker, |r| r.simple("Background saving started"));
             }
@@ -132,22 +144,43 @@ impl Engine {
         }
         let kept = saves.kept.as_mut().expect("looked for above");
         kept.serial += 1;
-        let ages = match self.live.tuning.policy {
-            store::Policy::AllKeysLru | store::Policy::VolatileLru => Ages::Idle,
-            store::Policy::AllKeysLfu | store::Policy::VolatileLfu => Ages::Frequency,
-            _ => Ages::None,
-        };
         let plan = Plan {
             serial: kept.serial,
             coordinator: self.me,
             folder,
             stem,
-            options: ImageOptions { compress, ages },
+            options: ImageOptions { compress, ages: self.ages() },
             checksum,
             began_ms: self.now.ms(),
             holds,
         };
         Ok((plan, kept.files.clone()))
+    }
+
+    /// A snapshot that the data folder knows nothing of.
+    fn plan_copy(&self, folder: PathBuf) -> Plan {
+        let (compress, checksum) = {
+            let config = self.process.config();
+            (config.rdbcompression, config.rdbchecksum)
+        };
+        Plan {
+            serial: place::SERIAL,
+            coordinator: self.me,
+            folder,
+            stem: place::STEM.into(),
+            options: ImageOptions { compress, ages: self.ages() },
+            checksum,
+            began_ms: self.now.ms(),
+            holds: false,
+        }
+    }
+
+    fn ages(&self) -> Ages {
+        match self.live.tuning.policy {
+            store::Policy::AllKeysLru | store::Policy::VolatileLru => Ages::Idle,
+            store::Policy::AllKeysLfu | store::Policy::VolatileLfu => Ages::Frequency,
+            _ => Ages::None,
+        }
     }
 
     // The coordinator's side.
@@ -205,6 +238,12 @@ impl Engine {
     pub(super) fn snapshot_made(&mut self) {
         let Some(snapshot) = self.snapshots.coordinated.take() else { return };
         let Coordinated { plan, why, began_us, parts, .. } = *snapshot;
+        if let Why::Copied(_) = why {
+            self.process.persist.saves().running_since_ms = None;
+            self.on_every_shard(Engine::end_part);
+            self.copy_made(parts.into_iter().flatten().collect(), plan.began_ms);
+            return self.after_snapshot();
+        }
         let took = Duration::from_micros(self.now.up_us - began_us);
         let (keys, bytes) = parts.iter().flatten().fold((0, 0), |(k, b), part| (k + part.keys, b + part.bytes));
         {
@@ -234,7 +273,7 @@ impl Engine {
                 self.on_every_shard(|engine| engine.snapshots.image = None);
                 return self.reload(asker, reload);
             }
-            Why::Asked(_) | Why::Unasked => {}
+            Why::Asked(_) | Why::Unasked | Why::Copied(_) => {}
         }
         self.on_every_shard(Engine::end_part);
         self.after_snapshot();
@@ -243,6 +282,11 @@ impl Engine {
     /// Nothing is left of it on any shard.
     fn snapshot_failed(&mut self, reason: &str) {
         let Some(snapshot) = self.snapshots.coordinated.take() else { return };
+        if let Why::Copied(_) = snapshot.why {
+            self.process.persist.saves().running_since_ms = None;
+            self.copy_failed(reason);
+            return self.after_snapshot();
+        }
         self.note_failed_snapshot(reason);
         let reason = reason.to_string();
         match snapshot.why {
@@ -257,7 +301,7 @@ impl Engine {
             Why::Waited(asker) | Why::Reloaded(asker, _) => {
                 self.tell_asker(asker, move |r| r.fault(&Fault::err(&reason)));
             }
-            Why::Asked(_) | Why::Unasked => {}
+            Why::Asked(_) | Why::Unasked | Why::Copied(_) => {}
         }
         self.after_snapshot();
     }

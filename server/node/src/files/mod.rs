@@ -15,6 +15,7 @@ mod queue;
 mod stream;
 mod worker;
 
+use crate::backup::keeper::{Came, Job, Keeper};
 use crate::io::bell::Bell;
 use crate::log::Log;
 use base::Out;
@@ -78,6 +79,11 @@ pub enum Ask {
         id: FileId,
         bytes: usize,
     },
+    /// For the keeper: no file is of this id.
+    Keep {
+        id: FileId,
+        job: Job,
+    },
 }
 
 /// What came of it.
@@ -108,6 +114,11 @@ pub enum Event {
         id: FileId,
         error: String,
     },
+    /// What the keeper has to say.
+    Kept {
+        id: FileId,
+        came: Came,
+    },
 }
 
 /// One shard's way to files.
@@ -115,6 +126,7 @@ pub struct Files {
     queue: Arc<Queue>,
     shard: usize,
     ears: Arc<Ears>,
+    keeper: Arc<Keeper>,
 }
 
 /// Where a shard hears what came of its asks.
@@ -139,12 +151,19 @@ impl Files {
         let ears = (0..shards)
             .map(|_| Ok(Arc::new(Ears { events: Mutex::default(), bell: Bell::new()? })))
             .collect::<io::Result<Vec<_>>>()?;
+        let keeper = Keeper::new();
         let groups = ears.chunks(SHARDS_A_THREAD).enumerate();
         Ok(groups
             .flat_map(|(group, ears)| {
                 let queue = Queue::new(group, ears.to_vec(), log.clone());
                 let shards = ears.iter().cloned().enumerate().collect::<Vec<_>>();
-                shards.into_iter().map(move |(shard, ears)| Files { queue: queue.clone(), shard, ears })
+                let keeper = keeper.clone();
+                shards.into_iter().map(move |(shard, ears)| Files {
+                    queue: queue.clone(),
+                    shard,
+                    ears,
+                    keeper: keeper.clone(),
+                })
             })
             .collect())
     }
@@ -155,6 +174,10 @@ impl Files {
     }
 
     pub fn ask(&self, ask: Ask) {
+        if let Ask::Keep { id, job } = ask {
+            let ears = self.ears.clone();
+            return self.keeper.push(Arc::new(move |event| ears.post(event)), id, job);
+        }
         self.queue.push(self.shard, ask);
     }
 

@@ -74,6 +74,7 @@ async fn serve(queue: Arc<Queue>) {
                 paths.iter().for_each(|path| remove(path));
                 ears.post(Event::Abandoned { id });
             }
+            Ask::Keep { .. } => unreachable!("the keeper has it"),
             Ask::Seal { id, path, text, obsolete } => ears.post(match seal(&path, &text) {
                 Ok(synced) => {
                     match synced {

@@ -3,5 +3,5 @@
 pub mod conn;
 pub mod order;
 
-pub use conn::{Conn, Door, Parser, Peer, ReplyMode, Stall};
+pub use conn::{Conn, Door, Parser, Peer, ReplicaSaid, ReplyMode, Stall};
 pub use order::Order;

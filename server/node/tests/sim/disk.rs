@@ -113,6 +113,8 @@ impl Disk {
                     return;
                 }
             },
+            // Copies are for disks and networks that are.
+            Ask::Keep { .. } => return,
             // Pieces of any size, as if each waited for the one before.
             Ask::Taken { id, .. } => {
                 let way = &mut self.ways[shard];
