@@ -23,6 +23,7 @@ pub fn help(container: &str, reply: &mut dyn Reply) {
 /// Empty for what is no container.
 fn entries(container: &str) -> &'static [Entry] {
     match container {
+        "backup" => BACKUP,
         "client" => CLIENT,
         "cluster" => CLUSTER,
         "command" => COMMAND,
@@ -38,6 +39,19 @@ fn entries(container: &str) -> &'static [Entry] {
         _ => &[],
     }
 }
+
+const BACKUP: &[Entry] = &[
+    ("DELETE <id>", &["Remove a backup of backup-dir."]),
+    ("INFO", &["How backups go: settings, what runs, the last ones."]),
+    ("LIST", &["The backups in backup-dir, newest first."]),
+    (
+        "NOW [TO <place>]",
+        &[
+            "Make a backup in backup-dir, or in this folder or s3://BUCKET/PREFIX. Its name is replied",
+            "when it is made.",
+        ],
+    ),
+];
 
 const CLIENT: &[Entry] = &[
     ("CACHING (YES|NO)", &["Say of the next command whether its keys are tracked."]),

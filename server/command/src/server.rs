@@ -5,7 +5,22 @@ use crate::generic::memory_usage;
 use crate::row::{Category, Docs, Flag, KeyFlag, KeySpec, Keys, Row, Run, Verb};
 
 /// What concerns the whole server. The process answers.
-pub static SERVER: [Row; 20] = [
+pub static SERVER: [Row; 24] = [
+    Row {
+        name: "backup",
+        arity: -2,
+        acl: Category::SLOW,
+        run: Run::Container,
+        docs: Docs {
+            summary: "Makes backups and looks after them.",
+            since: "7.2.0",
+            group: "server",
+            complexity: "By subcommand",
+            ..Docs::NONE
+        },
+        subs: &BACKUP,
+        ..Row::NONE
+    },
     Row {
         name: "bgrewriteaof",
         arity: 1,
@@ -226,6 +241,36 @@ pub static SERVER: [Row; 20] = [
         ..Row::NONE
     },
     Row {
+        name: "psync",
+        arity: -3,
+        flags: Flag::ADMIN | Flag::NOSCRIPT | Flag::NO_ASYNC_LOADING | Flag::NO_MULTI,
+        acl: Category::ADMIN | Category::SLOW | Category::DANGEROUS,
+        run: Run::Server(Verb::Psync),
+        docs: Docs {
+            summary: "Asks for a dump, as replicas do.",
+            since: "2.8.0",
+            group: "server",
+            arguments: "replicationid offset:int",
+            ..Docs::NONE
+        },
+        ..Row::NONE
+    },
+    Row {
+        name: "replconf",
+        arity: -1,
+        flags: Flag::ADMIN | Flag::NOSCRIPT | Flag::LOADING | Flag::STALE | Flag::ALLOW_BUSY,
+        acl: Category::ADMIN | Category::SLOW | Category::DANGEROUS,
+        run: Run::Server(Verb::Replconf),
+        docs: Docs {
+            summary: "Says what a client that asks for a dump understands.",
+            since: "3.0.0",
+            group: "server",
+            complexity: "O(1)",
+            ..Docs::NONE
+        },
+        ..Row::NONE
+    },
+    Row {
         name: "role",
         arity: 1,
         flags: Flag::NOSCRIPT | Flag::LOADING | Flag::STALE | Flag::FAST,
@@ -304,6 +349,15 @@ pub static SERVER: [Row; 20] = [
         ..Row::NONE
     },
     Row {
+        name: "sync",
+        arity: 1,
+        flags: Flag::ADMIN | Flag::NOSCRIPT | Flag::NO_ASYNC_LOADING | Flag::NO_MULTI,
+        acl: Category::ADMIN | Category::SLOW | Category::DANGEROUS,
+        run: Run::Server(Verb::Sync),
+        docs: Docs { summary: "Asks for a dump.", since: "1.0.0", group: "server", ..Docs::NONE },
+        ..Row::NONE
+    },
+    Row {
         name: "time",
         arity: 1,
         flags: Flag::LOADING | Flag::STALE | Flag::FAST,
@@ -315,6 +369,87 @@ pub static SERVER: [Row; 20] = [
             group: "server",
             complexity: "O(1)",
             tips: &["nondeterministic_output"],
+            ..Docs::NONE
+        },
+        ..Row::NONE
+    },
+];
+
+/// Subcommands of `BACKUP`.
+pub static BACKUP: [Row; 5] = [
+    Row {
+        name: "backup|delete",
+        arity: 3,
+        flags: Flag::ADMIN | Flag::NOSCRIPT,
+        acl: Category::ADMIN | Category::SLOW | Category::DANGEROUS,
+        run: Run::Server(Verb::BackupDelete),
+        docs: Docs {
+            summary: "Removes a backup.",
+            since: "7.2.0",
+            group: "server",
+            complexity: "O(N), N: backups",
+            arguments: "id",
+            ..Docs::NONE
+        },
+        ..Row::NONE
+    },
+    Row {
+        name: "backup|help",
+        arity: 2,
+        flags: Flag::LOADING | Flag::STALE,
+        acl: Category::SLOW,
+        run: Run::Server(Verb::BackupHelp),
+        docs: Docs {
+            summary: "Lists the subcommands.",
+            since: "7.2.0",
+            group: "server",
+            complexity: "O(1)",
+            ..Docs::NONE
+        },
+        ..Row::NONE
+    },
+    Row {
+        name: "backup|info",
+        arity: 2,
+        flags: Flag::ADMIN | Flag::NOSCRIPT | Flag::LOADING | Flag::STALE,
+        acl: Category::ADMIN | Category::SLOW | Category::DANGEROUS,
+        run: Run::Server(Verb::BackupInfo),
+        docs: Docs {
+            summary: "Tells how backups go.",
+            since: "7.2.0",
+            group: "server",
+            complexity: "O(1)",
+            ..Docs::NONE
+        },
+        ..Row::NONE
+    },
+    Row {
+        name: "backup|list",
+        arity: 2,
+        flags: Flag::ADMIN | Flag::NOSCRIPT,
+        acl: Category::ADMIN | Category::SLOW | Category::DANGEROUS,
+        run: Run::Server(Verb::BackupList),
+        docs: Docs {
+            summary: "Lists the backups there are.",
+            since: "7.2.0",
+            group: "server",
+            complexity: "O(N), N: backups",
+            ..Docs::NONE
+        },
+        ..Row::NONE
+    },
+    Row {
+        name: "backup|now",
+        arity: -2,
+        flags: Flag::ADMIN | Flag::NOSCRIPT | Flag::NO_ASYNC_LOADING,
+        acl: Category::ADMIN | Category::SLOW | Category::DANGEROUS,
+        run: Run::Server(Verb::BackupNow),
+        docs: Docs {
+            summary: "Makes a backup and tells its name.",
+            since: "7.2.0",
+            group: "server",
+            complexity: "O(N), N: keys",
+            arguments: "place=TO?",
             ..Docs::NONE
         },
         ..Row::NONE

@@ -12,7 +12,7 @@ use crate::list::LIST;
 use crate::memcache::MEMCACHE;
 use crate::pubsub::{PUBSUB, PUBSUB_SUBS};
 use crate::row::{KeySpec, Keys, Row};
-use crate::server::{COMMAND, CONFIG, LATENCY, MEMORY, SERVER, SLOWLOG};
+use crate::server::{BACKUP, COMMAND, CONFIG, LATENCY, MEMORY, SERVER, SLOWLOG};
 use crate::set::SET;
 use crate::stream::{STREAM, XGROUP, XINFO};
 use crate::string::STRING;
@@ -22,7 +22,7 @@ use std::collections::HashMap;
 
 /// Every row there is. A row's number is its place in this order, the most used families first. RESP's families stand
 /// before their containers' subcommands.
-static FAMILIES: [&[Row]; 26] = [
+static FAMILIES: [&[Row]; 27] = [
     &STRING,
     &GENERIC,
     &HASH,
@@ -38,6 +38,7 @@ static FAMILIES: [&[Row]; 26] = [
     &CONNECTION,
     &SERVER,
     &CLUSTER_FAMILY,
+    &BACKUP,
     &OBJECT,
     &CLIENT,
     &COMMAND,

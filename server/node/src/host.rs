@@ -29,6 +29,35 @@ pub struct Host {
     pub somaxconn: Option<u32>,
 }
 
+/// Which cores a thread may run on.
+#[derive(Clone)]
+pub struct Affinity(libc::cpu_set_t);
+
+impl Affinity {
+    pub fn of_this_thread() -> Affinity {
+        // SAFETY: all zeroes is a set of no cores; the call writes only to it. Where it fails the set stays empty, which `apply`
+        // passes over.
+        unsafe {
+            let mut set: libc::cpu_set_t = std::mem::zeroed();
+            libc::sched_getaffinity(0, size_of::<libc::cpu_set_t>(), &mut set);
+            Affinity(set)
+        }
+    }
+
+    /// This thread runs there from now on.
+    pub fn apply(&self) {
+        // SAFETY: the set is whole and only read. A refusal, of an empty set too, leaves the thread where it is.
+        unsafe { libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &self.0) };
+    }
+}
+
+/// This thread goes behind those that serve clients, where they want the same core.
+pub fn step_back() {
+    const NICE: i32 = 10;
+    // SAFETY: no memory is involved; on Linux the number 0 is this thread.
+    unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, NICE) };
+}
+
 /// A limit of this process; `None` is without limit.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Limit {

@@ -3,6 +3,7 @@
 pub mod admin;
 pub mod appendlog;
 pub mod ask;
+pub mod backup;
 pub mod batch;
 pub mod clock;
 pub mod config;

@@ -1,6 +1,7 @@
 //! Room: process. What all shards of one process share: settings, counters of numbers that must be unique, who is paused.
 //! Nothing of it is on the way of an ask but one load of the settings' generation a turn. Touches: config, log.
 
+use crate::backup::state::Backups;
 use crate::config::{BufferLimit, ClientClass, Endpoint, FsyncPolicy, Guard, IdleSpin, MemoryLimit, Policy, Settings};
 use crate::log::Log;
 use crate::persist::{Gate, Persist};
@@ -66,6 +67,7 @@ pub struct Process {
     /// The verbs that clients may use.
     pub names: Arc<Names>,
     pub persist: Persist,
+    pub backups: Backups,
     config: Mutex<Settings>,
     generation: AtomicU64,
     lines: Vec<ShardLine>,
@@ -142,6 +144,7 @@ impl Process {
         Process {
             shards,
             persist: Persist::new(shards, facts.started_unix_s),
+            backups: Backups::default(),
             facts,
             log,
             names: Arc::new(names),

@@ -1,11 +1,14 @@
 //! Room: start. From settings to running shards, and back to an exit code. Touches: everything below.
 
+use crate::appendlog;
+use crate::backup::source::Source;
+use crate::backup::{depot, restore};
 use crate::clock::HostClock;
 use crate::config::banner::Banner;
 use crate::config::cli::{self as config, Told};
 use crate::config::load::Loaded;
 use crate::config::{Settings, Supervised};
-use crate::appendlog;
+use crate::engine::copies::access_of;
 use crate::engine::{Engine, LoadFile, LoadPlan, Mail, Replay};
 use crate::files::Files;
 use crate::files::folder::{self, Lock, NoLock};
@@ -23,7 +26,7 @@ use base::ShardId;
 use glommio::{LocalExecutorBuilder, Placement};
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::os::fd::AsRawFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicI32;
 use std::sync::mpsc;
@@ -108,12 +111,17 @@ fn find_data(process: &Process) -> Result<Option<(Arc<LoadPlan>, Option<Arc<Repl
         (dir, config.dbfilename.clone(), saves, config.rdbchecksum, config.appendonly, log_stem)
     };
     let log = &process.log;
+    let seed = process.config().restore.clone();
     if dbfilename.is_empty() {
-        return if appends { Err("appendonly needs a dbfilename: its snapshots have no name".into()) } else { Ok(None) };
+        return if appends {
+            Err("appendonly needs a dbfilename: its snapshots have no name".into())
+        } else {
+            Ok(None)
+        };
     }
     let stem = folder::stem_of(&dbfilename);
     let there = dir.join(manifest::manifest_name(&stem)).exists() || dir.join(&dbfilename).is_file();
-    if !saves && !there && !appends {
+    if !saves && !there && !appends && seed.is_empty() {
         return Ok(None);
     }
     let lock = match Lock::take(&dir) {
@@ -126,12 +134,16 @@ fn find_data(process: &Process) -> Result<Option<(Arc<LoadPlan>, Option<Arc<Repl
             None
         }
     };
+    if !seed.is_empty() {
+        seed_from(process, &seed, &dir, &dbfilename, there, lock.as_ref())?;
+    }
     let mut found = folder::survey(&dir, &dbfilename).map_err(|e| format!("The data cannot be loaded: {e}"))?;
     if let Some(path) = &found.ignored {
         let manifest = manifest::manifest_name(&stem);
         log.warning(format_args!("{} is newer than {manifest}, which counts: it is not loaded", path.display()));
     }
     if lock.is_some() {
+        sweep_copies(&dir, log);
         for path in &found.leftovers {
             match std::fs::remove_file(path) {
                 Ok(()) => log.notice(format_args!("{}: of no whole snapshot, removed", path.display())),
@@ -144,7 +156,9 @@ fn find_data(process: &Process) -> Result<Option<(Arc<LoadPlan>, Option<Arc<Repl
     } else {
         let segments = folder::segments(&dir, &log_stem)?;
         if !segments.is_empty() {
-            log.warning("appendonly is no: the append log that is there is not replayed, and the next snapshot removes it");
+            log.warning(
+                "appendonly is no: the append log that is there is not replayed, and the next snapshot removes it",
+            );
         }
         found.kept.add_segments(segments);
         None
@@ -173,6 +187,46 @@ fn find_data(process: &Process) -> Result<Option<(Arc<LoadPlan>, Option<Arc<Repl
     process.persist.set_gate(Gate::LOADING, true);
     let plan = LoadPlan { files, verify, merge: false, asker: None, coordinator: ShardId(0) };
     Ok(Some((Arc::new(plan), replay)))
+}
+
+/// `restore`: a data folder without data gets that of a backup, once. From then on it is this deployment's own: with the same setting
+/// the next start goes on with what is there.
+fn seed_from(
+    process: &Process,
+    seed: &str,
+    dir: &Path,
+    dbfilename: &str,
+    there: bool,
+    lock: Option<&Lock>,
+) -> Result<(), String> {
+    let log = &process.log;
+    if there {
+        log.notice(format_args!("restore: {} has data already, {seed} is not looked at", dir.display()));
+        return Ok(());
+    }
+    let failed = |e: String| format!("restore {seed}: {e}");
+    log.notice(format_args!("restore: the data of {seed} is put into {}", dir.display()));
+    let source = Source::open(seed, &access_of(process)).map_err(failed)?;
+    let into =
+        restore::Target { dir, dbfilename, shards: process.shards, skip_modules: false, now_ms: unix_s() * 1000 };
+    let tell = &mut |keys: u64| log.notice(format_args!("restore: {keys} keys"));
+    let restored = restore::restore(&source, &into, lock, tell).map_err(failed)?;
+    log.notice(format_args!("restore: {} keys of {} files", restored.keys, source.files.len()));
+    Ok(())
+}
+
+/// What was only kept until it was sent, by a server that ended before.
+fn sweep_copies(dir: &Path, log: &Log) {
+    for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        if name.to_str().is_some_and(depot::is_staging_name) {
+            let path = entry.path();
+            match std::fs::remove_dir_all(&path) {
+                Ok(()) => log.notice(format_args!("{}: of a copy that was not sent, removed", path.display())),
+                Err(e) => log.warning(format_args!("{}: cannot be removed: {e}", path.display())),
+            }
+        }
+    }
 }
 
 fn plain(e: &std::io::Error) -> String {

@@ -21,19 +21,21 @@ use crate::entry::{MARK, Ref};
 use crate::object::Object;
 use crate::rdb::file::write as frame;
 use crate::rdb::file::{Age, Head};
-use crate::rdb::{Progress, Tools, Writer, parts, write};
+use crate::rdb::{Packing, Progress, Slice, Tools, Writer, parts, write};
 use crate::store::Store;
 use crate::table::{Ground, Spot};
 use crate::{age, fields};
 use base::{DbId, Out};
+use bytes::Bytes;
 use std::collections::VecDeque;
 
 /// Objects of more weight than this are written in pieces, some 50 µs.
 const WEIGHT_MAX: usize = 1_000;
 /// So are those of more bytes.
 const BYTES_MAX: usize = 1 << 16;
-/// And longer strings, by copies, so that whoever changes one later need not copy it whole at once. Others are lent.
-const TEXT_BYTES_MAX: usize = 1 << 18;
+/// And longer strings, compressed or by copies, so that whoever changes one later need not copy it whole at once. Others are
+/// compressed at once or lent.
+const TEXT_BYTES_MAX: usize = write::COMPRESSED_BYTES_MAX;
 /// Slots that one step passes: where everything is written already there is nothing else to stop it.
 const SLOTS_A_STEP: usize = 4_096;
 /// What was written early is handed out in blocks of about this size.
@@ -111,6 +113,8 @@ enum Source {
     },
     /// Its entry is gone.
     Kept(Box<Object>),
+    /// A string that its entry has no more.
+    Text(Bytes),
 }
 
 struct Piece {
@@ -165,17 +169,35 @@ fn is_large(raw: Ref<'_>) -> bool {
 fn go_on(progress: Progress, raw: Ref<'_>, ground: &Ground, to: &mut Writer<'_>, upto: usize) -> Progress {
     match (raw.object(), raw.shared(), progress) {
         (Some(object), _, progress) => parts::go_on(progress, object, ground, to, upto),
-        (None, Some(text), Progress::Text(at)) => {
-            let end = text.len().min(at + upto.saturating_sub(to.written()));
+        (None, Some(text), progress) => go_on_text(progress, text, to, upto),
+        (None, None, _) => unreachable!("only what is large is written in pieces"),
+    }
+}
+
+/// The same of a string.
+fn go_on_text(progress: Progress, text: &Bytes, to: &mut Writer<'_>, upto: usize) -> Progress {
+    let budget = upto.saturating_sub(to.written());
+    match progress {
+        Progress::Text(at) => {
+            let end = text.len().min(at + budget);
             to.out.extend_from_slice(&text[at..end]);
             if end < text.len() { Progress::Text(end) } else { Progress::Whole }
         }
-        (None, Some(text), _) => {
-            to.len(text.len() as u64);
-            Progress::Text(0)
-        }
-        (None, None, _) => unreachable!("only what is large is written in pieces"),
+        Progress::Packing(mut packing) => match packing.go_on(text, budget, to.out) {
+            Slice::Counted | Slice::Wrote => Progress::Packing(packing),
+            Slice::Whole => Progress::Whole,
+            Slice::Plain => plain_text(text, to),
+        },
+        _ => match to.tools.lzf.as_ref().and_then(|_| Packing::new(text.len())) {
+            Some(packing) => Progress::Packing(Box::new(packing)),
+            None => plain_text(text, to),
+        },
     }
+}
+
+fn plain_text(text: &Bytes, to: &mut Writer<'_>) -> Progress {
+    to.len(text.len() as u64);
+    Progress::Text(0)
 }
 
 impl Image {
@@ -289,8 +311,13 @@ impl Image {
     }
 
     /// Writes what is left of the value that is being written in pieces, which is this entry's, in front of what was written early.
+    /// A string that is being compressed is kept, and goes on.
     fn finish_piece(&mut self, raw: Ref<'_>, ground: &Ground) {
         let Some(Piece { mut progress, .. }) = self.piece.take() else { return };
+        if let (Progress::Packing(_) | Progress::Start, Some(text)) = (&progress, raw.shared()) {
+            self.piece = Some(Piece { source: Source::Text(text.clone()), progress });
+            return;
+        }
         let mut rest = ImageOut { keys: 1, ..ImageOut::default() };
         if let (Progress::Text(at), Some(text)) = (&progress, raw.shared()) {
             rest.out.lend(text.slice(at..));
@@ -648,10 +675,14 @@ impl Store {
                 let at = entries.find(*hash, key).expect("whoever removes the entry keeps the object");
                 while !progress.is_whole() && to.written() < upto {
                     progress = go_on(progress, entries.entry(at), &self.ground, &mut to, upto);
+                    if progress.is_packing() {
+                        break;
+                    }
                 }
                 spot = Some((*table, at));
             }
             Source::Kept(object) => progress = parts::go_on(progress, object, &self.ground, &mut to, upto),
+            Source::Text(text) => progress = go_on_text(progress, text, &mut to, upto),
         }
         if !progress.is_whole() {
             image.piece = Some(Piece { source, progress });
@@ -669,6 +700,7 @@ impl Store {
         match source {
             Source::Entry { table, hash, .. } => self.unpin_hash(table, hash),
             Source::Kept(object) => self.bury_object(object),
+            Source::Text(_) => {}
         }
     }
 

@@ -24,6 +24,7 @@ pub use lzf::Lzf;
 pub use place::Placed;
 pub use recode::{RECODE_VERSION_MIN, Recoded, recode};
 
+pub(crate) use lzf::{Packing, Slice};
 pub(crate) use parts::Progress;
 pub(crate) use write::{Tools, Writer};
 

@@ -750,7 +750,7 @@ fn steps_are_small_and_large_values_are_lent() {
     for n in 0..5_000u32 {
         store.cell(DbId(1), &n.to_be_bytes(), START_MS).put(&[b'x'; 100], Put::default());
     }
-    let large = vec![b'y'; 200_000];
+    let large = vec![b'y'; 100_000];
     store.cell(DbId(0), b"large", START_MS).put(&large, Put::default());
     store.begin_image(START_MS, ImageOptions::default());
     let (mut largest, mut steps, mut lent, mut keys) = (0, 0, 0, 0);
@@ -769,6 +769,66 @@ fn steps_are_small_and_large_values_are_lent() {
     assert!(largest < 1_200, "{largest}");
     assert!(steps > 500, "{steps}");
     assert_eq!((lent, keys), (1, 5_001));
+}
+
+/// Strings of any length are compressed, in slices, also when the key goes or changes in the middle of it.
+#[test]
+fn long_strings_are_compressed_in_slices() {
+    let (tame, mut dice) = (b"a line of text that is there again and again\n".repeat(20_000), Dice::new(5));
+    let noise: Vec<u8> = (0..300_000).map(|_| dice.below(256) as u8).collect();
+    let half = [&noise[..200_000], &tame[..]].concat();
+    for (text, most) in [(&tame, tame.len() / 10), (&noise, noise.len() + 100), (&half, half.len() / 2)] {
+        for stop_at in [usize::MAX, 3, 40] {
+            for compress in [true, false] {
+                let mut store = store(1, 7, 64);
+                store.cell(DbId(0), b"key", START_MS).put(text, Put::default());
+                store.cell(DbId(0), b"small", START_MS).put(b"after", Put::default());
+                store.begin_image(START_MS, ImageOptions { compress, ..ImageOptions::default() });
+                let (mut bytes, mut steps) = (Vec::new(), 0);
+                write::begin(&mut bytes, VERSION_TIMED);
+                loop {
+                    let mut out = ImageOut::default();
+                    let step = store.image_step(1_000, &mut out);
+                    let done = step == ImageStep::Done;
+                    if let ImageStep::Large { db, key } = step {
+                        store.image_piece(db, &key, 1_000, &mut out);
+                    }
+                    // A search that finds nothing goes on by so much at once.
+                    let lent: usize = out.out.shared.iter().map(|(_, text)| text.len()).sum();
+                    assert!(out.out.len() - lent < 6_000, "{} bytes in one step", out.out.len());
+                    bytes.extend_from_slice(&out.out.to_vec());
+                    steps += 1;
+                    if steps == stop_at {
+                        store.cell(DbId(0), b"key", START_MS).put(b"another", Put::default());
+                    }
+                    if done {
+                        break;
+                    }
+                }
+                store.end_image();
+                assert!(!compress || bytes.len() < most, "{} of {}", bytes.len(), text.len());
+                let sum = crc64(0, &bytes);
+                write::end(&mut bytes, sum, true);
+                let mut loaded = common::store(1, 7, 64);
+                let mut reader = Reader::new(ReadOptions::default());
+                reader.feed(&bytes);
+                loop {
+                    match reader.next().expect("it is a file") {
+                        Item::Entry(entry) => {
+                            let mut cell = loaded.cell(DbId(0), entry.key, START_MS);
+                            cell.put_rdb(entry.value, Placed::ByThresholds).expect("it is a value");
+                        }
+                        Item::End => break,
+                        Item::NeedMore => panic!("it is cut off"),
+                        _ => {}
+                    }
+                }
+                let all = copy(&loaded, START_MS);
+                assert_eq!(all.len(), 2);
+                assert!(all[&(0, b"key".to_vec())].value == Plain::String(text.clone()), "{stop_at} {compress}");
+            }
+        }
+    }
 }
 
 /// With more databases than table numbers are left the image is finished in memory.

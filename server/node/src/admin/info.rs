@@ -269,6 +269,7 @@ const SECTIONS: &[(&str, bool)] = &[
     ("clients", true),
     ("memory", true),
     ("persistence", true),
+    ("backup", true),
     ("stats", true),
     ("replication", true),
     ("cpu", true),
@@ -331,6 +332,10 @@ fn text(e: &Engine, parts: &[Part], chosen: u32, cluster: bool) -> String {
             "clients" => clients(e, &all, &mut t),
             "memory" => memory_section(e, &all, &mut t),
             "persistence" => persistence(e, &mut t),
+            "backup" => {
+                t.head("Backup");
+                super::backup::facts(e).iter().for_each(|(name, value)| t.line(name, value));
+            }
             "stats" => stats(&all, &mut t),
             "replication" => replication(e, &mut t),
             "cpu" => cpu(&all, &mut t),

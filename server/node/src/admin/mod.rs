@@ -1,6 +1,7 @@
 //! Room: admin. The verbs that the process answers: connections, settings, facts, what walks over every shard.
 //! Touches: everything below.
 
+mod backup;
 mod client;
 mod cluster;
 mod commands;
@@ -40,6 +41,7 @@ pub fn serve(engine: &mut Engine, index: u32, verb: Verb, row: &'static Row, arg
             | ConfigResetstat
             | Monitor
             | Shutdown
+            | BackupNow
             | Bgrewriteaof
             | Bgsave
             | Waitaof
@@ -105,6 +107,14 @@ pub fn serve(engine: &mut Engine, index: u32, verb: Verb, row: &'static Row, arg
         ConfigResetstat => config::resetstat(engine, index),
         ConfigHelp => commands::help(engine, index, "config"),
         Debug => debug::debug(engine, index, args),
+        BackupDelete => backup::delete(engine, index, args),
+        BackupHelp => commands::help(engine, index, "backup"),
+        BackupInfo => backup::info(engine, index),
+        BackupList => backup::list(engine, index),
+        BackupNow => backup::now(engine, index, args),
+        Psync => replication::sync(engine, index, true),
+        Replconf => replication::replconf(engine, index, args),
+        Sync => replication::sync(engine, index, false),
         Bgrewriteaof => snapshot::bgrewriteaof(engine, index),
         Bgsave => snapshot::bgsave(engine, index, args),
         Save => snapshot::save(engine, index),

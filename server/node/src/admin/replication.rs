@@ -1,10 +1,15 @@
-//! What clients ask of replication. There are no replicas: nobody acknowledges, and the process is its own primary.
+//! What clients ask of replication. There are no replicas: nobody acknowledges, and the process is its own primary. Who wants a
+//! dump (`redis-cli --rdb`) gets one.
 
 use super::connection::refuse;
+use crate::backup::keeper::Dump;
 use crate::engine::{Engine, Served};
-use crate::session::Stall;
+use crate::session::{ReplicaSaid, Stall};
 use base::number::parse_i64;
 use base::{Args, Fault};
+
+/// Redis, NET_HOST_STR_LEN.
+const HOST_BYTES_MAX: usize = 256;
 
 /// WAIT replicas ms: a client that asks for none has its answer at once; one that asks for more waits in vain, 0 for ever.
 pub(super) fn wait(engine: &mut Engine, index: u32, args: Args<'_>) -> Served {
@@ -47,5 +52,104 @@ pub(super) fn role(engine: &mut Engine, index: u32) -> Served {
         r.int(0);
         r.array(0);
     });
+    Served::Done
+}
+
+/// REPLCONF: what a connection says of itself before it asks for a dump. As in Redis, acknowledgements get no reply.
+pub(super) fn replconf(engine: &mut Engine, index: u32, args: Args<'_>) -> Served {
+    if args.len() % 2 == 0 {
+        return engine.refuse(index, None, &Fault::Syntax);
+    }
+    for at in (1..args.len()).step_by(2) {
+        let (option, word) = (args.at(at).to_ascii_lowercase(), args.at(at + 1));
+        let said = &mut engine.conns[index as usize].replica;
+        let fault = match &option[..] {
+            b"listening-port" => match parse_i64(word) {
+                Some(_) => {
+                    *said |= ReplicaSaid::FOLLOWS;
+                    continue;
+                }
+                None => Fault::NotInteger,
+            },
+            b"ip-address" if word.len() < HOST_BYTES_MAX => continue,
+            b"ip-address" => Fault::err(format!(
+                "REPLCONF ip-address provided by replica instance is too long: {} bytes",
+                word.len()
+            )),
+            b"capa" => {
+                if word.eq_ignore_ascii_case(b"eof") {
+                    *said |= ReplicaSaid::MARKED;
+                }
+                continue;
+            }
+            b"version" => continue,
+            b"ack" | b"getack" => return Served::Done,
+            b"rdb-only" => match parse_i64(word) {
+                Some(n @ 0..=1) => {
+                    *said &= !ReplicaSaid::DUMP_ONLY;
+                    *said |= if n == 1 { ReplicaSaid::DUMP_ONLY } else { 0 };
+                    continue;
+                }
+                Some(_) => Fault::err("value is out of range, value must between 0 and 1"),
+                None => Fault::NotInteger,
+            },
+            b"rdb-filter-only" => {
+                *said |= ReplicaSaid::WITHOUT_DATA | ReplicaSaid::WITHOUT_FUNCTIONS;
+                let mut words = word.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
+                match words.find(|word| !word.eq_ignore_ascii_case(b"functions")) {
+                    Some(other) => {
+                        let other = String::from_utf8_lossy(other).into_owned();
+                        Fault::err(format!("Unsupported rdb-filter-only option: {other}"))
+                    }
+                    None => {
+                        if !word.trim_ascii().is_empty() {
+                            *said &= !ReplicaSaid::WITHOUT_FUNCTIONS;
+                        }
+                        continue;
+                    }
+                }
+            }
+            _ => {
+                let option = String::from_utf8_lossy(&option[..option.len().min(128)]).into_owned();
+                Fault::err(format!("Unrecognized REPLCONF option: {option}"))
+            }
+        };
+        return engine.refuse(index, None, &fault);
+    }
+    engine.answer(index, |r| r.ok());
+    Served::Done
+}
+
+/// SYNC and PSYNC: a dump of everything at one moment, and then the connection closes. Who says that it is a replica is refused:
+/// it would take what it has got for the present, and never hear of what is written later.
+pub(super) fn sync(engine: &mut Engine, index: u32, psync: bool) -> Served {
+    let conn = &engine.conns[index as usize];
+    if !conn.order.is_empty() {
+        return Served::Stall(Stall::Barrier);
+    }
+    let said = conn.replica;
+    if said & ReplicaSaid::FOLLOWS != 0 && said & ReplicaSaid::DUMP_ONLY == 0 {
+        let text = "Torc has no replicas yet: a dump without what follows is given to who says REPLCONF rdb-only 1";
+        return engine.refuse(index, None, &Fault::err(text));
+    }
+    let what = Dump {
+        marked: said & ReplicaSaid::MARKED != 0,
+        without_data: said & ReplicaSaid::WITHOUT_DATA != 0,
+        without_functions: said & ReplicaSaid::WITHOUT_FUNCTIONS != 0,
+    };
+    let addr = conn.peer.addr();
+    if psync {
+        let line = format!("FULLRESYNC {} 0", engine.process.replid());
+        engine.answer(index, |r| r.simple(&line));
+    }
+    let conn = &mut engine.conns[index as usize];
+    // Whatever it says next is not for us.
+    conn.fence = true;
+    let origin = engine.place(index);
+    if let Err(fault) = engine.ask_for_dump(origin, what) {
+        engine.deliver(origin, |r| r.fault(&fault));
+        return Served::Done;
+    }
+    engine.process.log.notice(format_args!("{addr} asks for a dump"));
     Served::Done
 }

@@ -13,9 +13,9 @@ use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 use store::rdb::Placed;
+use store::rdb::crc64;
 use store::rdb::file::read::{self, Item, ReadOptions};
 use store::rdb::file::{Age, VERSION, VERSION_TIMED, write};
-use store::rdb::crc64;
 use store::{Ages, ImageOptions, ImageOut, ImageStep, Store, StoreOptions};
 
 const PIECE_BYTES: usize = 1 << 20;
@@ -205,12 +205,7 @@ pub fn replay(store: &mut Store, stream: &Stream) -> Result<(), String> {
 }
 
 /// A whole RDB file of a store.
-fn write_out(
-    store: &mut Store,
-    path: &Path,
-    name: String,
-    functions: &[Vec<u8>],
-) -> std::io::Result<manifest::File> {
+fn write_out(store: &mut Store, path: &Path, name: String, functions: &[Vec<u8>]) -> std::io::Result<manifest::File> {
     let now_ms = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64;
     let mut file = File::create(path)?;
     let (mut out, mut sum, mut bytes, mut keys) = (ImageOut::default(), 0, 0, 0);
@@ -234,9 +229,11 @@ fn write_out(
     loop {
         match store.image_step(PIECE_BYTES, &mut out) {
             ImageStep::More => {}
-            ImageStep::Large { db, key } => while !store.image_piece(db, &key, PIECE_BYTES, &mut out) {
-                leave(&mut out, &mut sum, false)?;
-            },
+            ImageStep::Large { db, key } => {
+                while !store.image_piece(db, &key, PIECE_BYTES, &mut out) {
+                    leave(&mut out, &mut sum, false)?;
+                }
+            }
             ImageStep::Done => break,
         }
         leave(&mut out, &mut sum, false)?;

@@ -11,12 +11,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 /// Looks through all segments, each by a thread, and puts them together on top of the snapshot of this serial.
-pub fn survey(
-    segments: &[(u64, PathBuf)],
-    serial: u64,
-    at_ms: Option<u64>,
-    truncated_ok: bool,
-) -> Result<Log, String> {
+pub fn survey(segments: &[(u64, PathBuf)], serial: u64, at_ms: Option<u64>, truncated_ok: bool) -> Result<Log, String> {
     let look = |path: &Path| -> Result<Option<Segment>, String> {
         let named = |e: std::io::Error| format!("{}: {}", path.display(), log::plain(&e));
         let mut file = File::open(path).map_err(named)?;
@@ -44,12 +39,7 @@ pub fn survey(
 pub fn find(process: &Process, found: &mut Found) -> Result<Replay, String> {
     let (stem, dbfilename, databases, truncated_ok) = {
         let config = process.config();
-        (
-            super::stem_of(&config.appendfilename),
-            config.dbfilename.clone(),
-            config.databases,
-            config.aof_load_truncated,
-        )
+        (super::stem_of(&config.appendfilename), config.dbfilename.clone(), config.databases, config.aof_load_truncated)
     };
     let folder = found.kept.folder.clone();
     let segments = folder::segments(&folder, &stem)?;
@@ -82,7 +72,6 @@ pub fn find(process: &Process, found: &mut Found) -> Result<Replay, String> {
     let serial = found.kept.serial;
     let paths = (0..process.shards).map(|shard| (serial, folder.join(super::segment_name(&stem, serial, shard))));
     found.kept.segments.extend(paths);
-    let begin =
-        LogPlan { folder, stem, serial, run: serial, base: 0, previous, ends, coordinator: ShardId(0) };
+    let begin = LogPlan { folder, stem, serial, run: serial, base: 0, previous, ends, coordinator: ShardId(0) };
     Ok(Replay::new(&log, process.shards, begin))
 }

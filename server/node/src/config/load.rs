@@ -586,6 +586,14 @@ mod tests {
                 "memcached-shutdown",
                 "memcached-flush-disabled",
                 "snapshot-rate-limit",
+                "backup-dir",
+                "backup-schedule",
+                "backup-retention",
+                "backup-s3-endpoint",
+                "backup-s3-region",
+                "backup-s3-access-key",
+                "backup-s3-secret-key",
+                "restore",
             ]
         );
     }

@@ -7,7 +7,26 @@
 use super::row::{Change, Group, Kind, Percent, Place, Row, Special, Value, Wrong};
 use super::settings::{Endpoint, FsyncPolicy, Guard, MemoryLimit, Policy, Settings, Supervised};
 use super::special;
+use crate::backup::cron::Schedule;
+use crate::backup::place::{Place as BackupPlace, Retention};
 use crate::log::Level;
+
+/// Refuses what does not read as what the setting is.
+fn reads<T>(word: &[u8], read: impl FnOnce(&str) -> Result<T, String>) -> Result<(), Wrong> {
+    read(&special::text(word)?).map(drop).map_err(Wrong::from)
+}
+
+fn backup_place(word: &[u8]) -> Result<(), Wrong> {
+    if word.is_empty() { Ok(()) } else { reads(word, BackupPlace::parse) }
+}
+
+fn backup_schedule(word: &[u8]) -> Result<(), Wrong> {
+    reads(word, Schedule::parse)
+}
+
+fn backup_retention(word: &[u8]) -> Result<(), Wrong> {
+    reads(word, Retention::parse)
+}
 
 const INT_MAX: i128 = i32::MAX as i128;
 const LONG_MAX: i128 = i64::MAX as i128;
@@ -423,6 +442,40 @@ pub static ROWS: &[Row] = &[
     memory("snapshot-rate-limit", 0, BYTES_MAX, "0")
         .at(number_at!(snapshot_rate_limit))
         .about(Snapshots, "Bytes a second that a snapshot writes at most; 0: no limit"),
+    text("backup-dir")
+        .at(text_at!(backup_dir))
+        .valid(backup_place)
+        .guarded()
+        .about(Snapshots, "Where BACKUP NOW and the schedule put backups: a folder or s3://BUCKET/PREFIX"),
+    text("backup-schedule").at(text_at!(backup_schedule)).valid(backup_schedule).about(
+        Snapshots,
+        "When backups are made, UTC: MINUTE HOUR DAY MONTH WEEKDAY as in cron, @daily and the like; empty: never",
+    ),
+    text("backup-retention")
+        .at(text_at!(backup_retention))
+        .valid(backup_retention)
+        .about(Snapshots, "Backups that stay: a count, an age (12h, 30d, 8w) or both; empty: all"),
+    text("backup-s3-endpoint")
+        .at(text_at!(backup_s3_endpoint))
+        .guarded()
+        .about(Snapshots, "URL of an S3-compatible server; empty: AWS_ENDPOINT_URL, else Amazon's"),
+    text("backup-s3-region")
+        .at(text_at!(backup_s3_region))
+        .guarded()
+        .about(Snapshots, "Region of S3; empty: AWS_REGION"),
+    text("backup-s3-access-key")
+        .at(text_at!(backup_s3_access_key))
+        .guarded()
+        .about(Snapshots, "Who asks S3; empty: AWS_ACCESS_KEY_ID, or what else AWS's own tools look for"),
+    text("backup-s3-secret-key")
+        .at(text_at!(backup_s3_secret_key))
+        .guarded()
+        .sensitive()
+        .about(Snapshots, "The secret of it; empty: AWS_SECRET_ACCESS_KEY"),
+    text("restore").at(text_at!(restore)).fixed().about(
+        Snapshots,
+        "At the start, where the data folder has no data yet: put that of this backup, RDB file or folder into it",
+    ),
     flag("rdb-del-sync-files", "no").idle(PERSISTENCE),
     flag("rdb-save-incremental-fsync", "yes").idle(PERSISTENCE),
     number("rdb-key-save-delay", i32::MIN as i128, INT_MAX, "0").hidden().idle(PERSISTENCE),

@@ -275,6 +275,15 @@ fields! {
         pub stop_writes_on_bgsave_error: bool,
         /// Bytes a second over all shards; 0: no limit.
         pub snapshot_rate_limit: u64,
+        pub backup_dir: String,
+        pub backup_schedule: String,
+        pub backup_retention: String,
+        pub backup_s3_endpoint: String,
+        pub backup_s3_region: String,
+        pub backup_s3_access_key: String,
+        pub backup_s3_secret_key: String,
+        /// Empty: nothing.
+        pub restore: String,
         /// Bits of `shutdown-on-sigint` and `shutdown-on-sigterm`: 1 save, 2 nosave, 4 now, 8 force.
         pub shutdown_on_sigint: u8,
         pub shutdown_on_sigterm: u8,

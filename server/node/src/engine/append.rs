@@ -461,13 +461,7 @@ impl Engine {
         let append = &mut self.append;
         let mut bytes = std::mem::take(&mut append.spare);
         let first = append.framed;
-        frame::write(
-            &mut bytes,
-            salt,
-            first - append.origin,
-            append.synced - append.origin,
-            self.effects.iter(),
-        );
+        frame::write(&mut bytes, salt, first - append.origin, append.synced - append.origin, self.effects.iter());
         for (n, record) in self.effects.records.iter().enumerate().filter(|(_, record)| record.parties > 1) {
             append.shared.push_back(Shared { at: first + n as u64, tx: record.tx, parties: record.parties });
         }

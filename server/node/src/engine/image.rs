@@ -313,6 +313,7 @@ impl Engine {
             Event::Failed { id, error } => self.file_failed(id, error),
             Event::Read { id, bytes } => self.file_read(id, bytes),
             Event::ReadAll { id } => self.file_read_all(id),
+            Event::Kept { id, came } => self.hear_of_keeper(id, came),
         }
     }
 

@@ -3,6 +3,7 @@
 
 mod append;
 mod ask;
+pub mod copies;
 mod cut;
 pub mod effects;
 mod gather;
@@ -214,6 +215,7 @@ pub struct Engine {
     /// The ask that ran last has left records of this shard below this number; 0: none that its reply must wait for.
     after: u64,
     snapshots: image::Snapshots,
+    copies: copies::Copies,
     loading: Option<Box<load::Loading>>,
     /// A snapshot is being written that writes must not get ahead of.
     imaging: bool,
@@ -313,6 +315,7 @@ impl Engine {
             gating: false,
             after: 0,
             snapshots: image::Snapshots::default(),
+            copies: copies::Copies::default(),
             loading: None,
             imaging: false,
             gate: 0,
@@ -518,6 +521,7 @@ impl Engine {
             readonly: false,
             waiting: false,
             listens: [0; 3],
+            replica: 0,
             name: Box::default(),
             lib_name: Box::default(),
             lib_ver: Box::default(),
@@ -649,6 +653,9 @@ impl Engine {
         conn.out_in_flight = 0;
         let more = !conn.out.is_empty() || conn.gate.is_some();
         self.weigh(index);
+        if self.has_dumps() {
+            self.dumps_go_on();
+        }
         if more {
             self.mark_dirty(index);
         } else if spent.bytes.capacity() <= 16 * 1024 && self.scratch_pool.len() < 64 {

@@ -1,9 +1,9 @@
 //! The append log at the start: when the snapshot is loaded, every shard replays its own stream, all at once, through the same
 //! calls that the records tell of. Nothing goes by itself meanwhile. Then each begins a segment, and the clients come in.
 
+use super::Engine;
 use super::append::LogPlan;
 use super::load::Loading;
-use super::Engine;
 use crate::appendlog::frame::{Next, Reader};
 use crate::appendlog::recover::Log;
 use crate::appendlog::shared::Mode;

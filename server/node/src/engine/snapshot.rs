@@ -3,11 +3,12 @@
 //! snapshot is whole, and whatever fails leaves nothing behind.
 
 use super::Engine;
-use super::image::{Became, Plan};
 use super::append::LogPlan;
+use super::image::{Became, Plan};
 use super::together::OnShard;
-use crate::appendlog::shared::Mode;
 use crate::appendlog;
+use crate::appendlog::shared::Mode;
+use crate::backup::place;
 use crate::files::folder::{self, Lock};
 use crate::files::{Ask, FileId};
 use crate::manifest::{self, Manifest};
@@ -38,6 +39,8 @@ pub enum Why {
     Reloaded(Asker, Reload),
     /// The last one before the process ends. Nothing else happens until it is done.
     Last(Leave, Option<Asker>),
+    /// Into this folder, for a copy (`copies`): nothing of the data folder's own snapshots is touched.
+    Copied(PathBuf),
 }
 
 /// What DEBUG RELOAD says.
@@ -80,13 +83,21 @@ impl Engine {
             }
             saves.running_since_ms = Some(self.now.ms());
             saves.coordinator = self.me;
-            saves.scheduled = false;
-            saves.tried_s = now_s;
+            if !matches!(why, Why::Copied(_)) {
+                saves.scheduled = false;
+                saves.tried_s = now_s;
+            }
             saves.changes_running = 0;
             saves.last_one = matches!(why, Why::Last(..));
         }
-        let holds = matches!(why, Why::Last(..) | Why::Reloaded(..));
-        let (plan, obsolete) = match self.plan_snapshot(holds, matches!(why, Why::Last(..))) {
+        let planned = match &why {
+            Why::Copied(folder) => Ok((self.plan_copy(folder.clone()), Vec::new())),
+            why => {
+                let last = matches!(why, Why::Last(..));
+                self.plan_snapshot(last || matches!(why, Why::Reloaded(..)), last)
+            }
+        };
+        let (plan, obsolete) = match planned {
             Ok(planned) => planned,
             Err(reason) => {
                 self.note_failed_snapshot(&reason);
@@ -139,6 +150,7 @@ impl Engine {
                     engine.tell_asker(asker, |r| r.simple("Background append only file rewriting started"));
                 }
             }
+            Why::Copied(_) => {}
             why => {
                 engine.process.log.notice("Background saving started");
                 if let Why::Asked(asker) = why {
@@ -217,23 +229,45 @@ impl Engine {
                 coordinator: self.me,
             })
         });
-        let ages = match self.live.tuning.policy {
-            store::Policy::AllKeysLru | store::Policy::VolatileLru => Ages::Idle,
-            store::Policy::AllKeysLfu | store::Policy::VolatileLfu => Ages::Frequency,
-            _ => Ages::None,
-        };
         let plan = Plan {
             serial: kept.serial,
             coordinator: self.me,
             folder,
             stem,
-            options: ImageOptions { compress, ages },
+            options: ImageOptions { compress, ages: self.ages() },
             checksum,
             began_ms: self.now.ms(),
             holds,
             log,
         };
         Ok((plan, obsolete))
+    }
+
+    /// A snapshot that the data folder knows nothing of.
+    fn plan_copy(&self, folder: PathBuf) -> Plan {
+        let (compress, checksum) = {
+            let config = self.process.config();
+            (config.rdbcompression, config.rdbchecksum)
+        };
+        Plan {
+            serial: place::SERIAL,
+            coordinator: self.me,
+            folder,
+            stem: place::STEM.into(),
+            options: ImageOptions { compress, ages: self.ages() },
+            checksum,
+            began_ms: self.now.ms(),
+            holds: false,
+            log: None,
+        }
+    }
+
+    fn ages(&self) -> Ages {
+        match self.live.tuning.policy {
+            store::Policy::AllKeysLru | store::Policy::VolatileLru => Ages::Idle,
+            store::Policy::AllKeysLfu | store::Policy::VolatileLfu => Ages::Frequency,
+            _ => Ages::None,
+        }
     }
 
     // The coordinator's side.
@@ -294,6 +328,12 @@ impl Engine {
     pub(super) fn snapshot_made(&mut self) {
         let Some(snapshot) = self.snapshots.coordinated.take() else { return };
         let Coordinated { plan, why, began_us, parts, begins_log, .. } = *snapshot;
+        if let Why::Copied(_) = why {
+            self.process.persist.saves().running_since_ms = None;
+            self.on_every_shard(Engine::end_part);
+            self.copy_made(parts.into_iter().flatten().collect(), plan.began_ms);
+            return self.after_snapshot();
+        }
         let took = Duration::from_micros(self.now.up_us - began_us);
         let (keys, bytes) = parts.iter().flatten().fold((0, 0), |(k, b), part| (k + part.keys, b + part.bytes));
         {
@@ -338,7 +378,7 @@ impl Engine {
                 self.on_every_shard(|engine| engine.snapshots.image = None);
                 return self.reload(asker, reload);
             }
-            Why::Asked(_) | Why::Unasked | Why::Rewrite(_) => {}
+            Why::Asked(_) | Why::Unasked | Why::Rewrite(_) | Why::Copied(_) => {}
         }
         self.on_every_shard(Engine::end_part);
         self.after_snapshot();
@@ -347,6 +387,11 @@ impl Engine {
     /// Nothing is left of it on any shard.
     fn snapshot_failed(&mut self, reason: &str) {
         let Some(snapshot) = self.snapshots.coordinated.take() else { return };
+        if let Why::Copied(_) = snapshot.why {
+            self.process.persist.saves().running_since_ms = None;
+            self.copy_failed(reason);
+            return self.after_snapshot();
+        }
         self.note_failed_snapshot(reason);
         // What it begins with is not there: it begins with the next.
         if snapshot.begins_log {
@@ -365,7 +410,7 @@ impl Engine {
             Why::Waited(asker) | Why::Reloaded(asker, _) => {
                 self.tell_asker(asker, move |r| r.fault(&Fault::err(&reason)));
             }
-            Why::Asked(_) | Why::Unasked | Why::Rewrite(_) => {}
+            Why::Asked(_) | Why::Unasked | Why::Rewrite(_) | Why::Copied(_) => {}
         }
         self.after_snapshot();
     }

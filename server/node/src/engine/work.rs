@@ -194,6 +194,7 @@ impl Engine {
             }
             self.snapshots_due();
         }
+        self.copies_due();
         let n = self.conns.capacity().max(1);
         let look = (self.conns.len() / CRON_CLIENTS_SHARE + 1).min(n);
         let mut seen = 0;

@@ -8,7 +8,7 @@ use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 
 /// What a server locks that writes into a folder.
-const LOCK: &str = "torc.lock";
+pub const LOCK: &str = "torc.lock";
 
 /// Held, the folder is nobody else's.
 #[derive(Debug)]

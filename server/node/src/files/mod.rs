@@ -16,6 +16,7 @@ mod segment;
 mod stream;
 mod worker;
 
+use crate::backup::keeper::{Came, Job, Keeper};
 use crate::io::bell::Bell;
 use crate::log::Log;
 use base::Out;
@@ -84,6 +85,11 @@ pub enum Ask {
     },
     /// Of a segment of the append log.
     Log(LogAsk),
+    /// For the keeper: no file is of this id.
+    Keep {
+        id: FileId,
+        job: Job,
+    },
 }
 
 /// What came of it.
@@ -129,6 +135,11 @@ pub enum Event {
         id: FileId,
         error: String,
     },
+    /// What the keeper has to say.
+    Kept {
+        id: FileId,
+        came: Came,
+    },
 }
 
 /// One shard's way to files.
@@ -138,6 +149,7 @@ pub struct Files {
     ears: Arc<Ears>,
     /// To the thread that writes the append log, once there is one.
     log: OnceCell<Sender<LogAsk>>,
+    keeper: Arc<Keeper>,
 }
 
 /// Where a shard hears what came of its asks.
@@ -162,13 +174,19 @@ impl Files {
         let ears = (0..shards)
             .map(|_| Ok(Arc::new(Ears { events: Mutex::default(), bell: Bell::new()? })))
             .collect::<io::Result<Vec<_>>>()?;
+        let keeper = Keeper::new();
         let groups = ears.chunks(SHARDS_A_THREAD).enumerate();
         Ok(groups
             .flat_map(|(group, ears)| {
                 let queue = Queue::new(group, ears.to_vec(), log.clone());
                 let shards = ears.iter().cloned().enumerate().collect::<Vec<_>>();
-                shards.into_iter().map(move |(shard, ears)| {
-                    Files { queue: queue.clone(), shard, ears, log: OnceCell::new() }
+                let keeper = keeper.clone();
+                shards.into_iter().map(move |(shard, ears)| Files {
+                    queue: queue.clone(),
+                    shard,
+                    ears,
+                    log: OnceCell::new(),
+                    keeper: keeper.clone(),
                 })
             })
             .collect())
@@ -182,6 +200,10 @@ impl Files {
     pub fn ask(&self, ask: Ask) {
         match ask {
             Ask::Log(ask) => self.ask_log(ask),
+            Ask::Keep { id, job } => {
+                let ears = self.ears.clone();
+                self.keeper.push(Arc::new(move |event| ears.post(event)), id, job);
+            }
             ask => self.queue.push(self.shard, ask),
         }
     }

@@ -85,7 +85,7 @@ impl Queue {
                 self.ears[shard].post(Event::Failed { id, error: error() });
             }
             Ask::Abandon { id } | Ask::Remove { id, .. } => self.ears[shard].post(Event::Abandoned { id }),
-            Ask::Write { .. } | Ask::Finish { .. } | Ask::Taken { .. } | Ask::Log(_) => {}
+            Ask::Write { .. } | Ask::Finish { .. } | Ask::Taken { .. } | Ask::Log(_) | Ask::Keep { .. } => {}
         }
     }
 

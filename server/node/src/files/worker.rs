@@ -75,6 +75,7 @@ async fn serve(queue: Arc<Queue>) {
                 ears.post(Event::Abandoned { id });
             }
             Ask::Log(_) => unreachable!("the append log has a thread of its own"),
+            Ask::Keep { .. } => unreachable!("the keeper has it"),
             Ask::Seal { id, path, text, obsolete } => ears.post(match seal(&path, &text) {
                 Ok(synced) => {
                     match synced {

@@ -87,6 +87,20 @@ pub enum ReplyMode {
     SkipNext,
 }
 
+/// What a connection has said of itself with REPLCONF.
+pub struct ReplicaSaid;
+
+impl ReplicaSaid {
+    /// It understands a dump that ends with a mark.
+    pub const MARKED: u8 = 1;
+    /// It wants a dump and no more.
+    pub const DUMP_ONLY: u8 = 2;
+    /// It is a replica, which wants what is written from now on.
+    pub const FOLLOWS: u8 = 4;
+    pub const WITHOUT_DATA: u8 = 8;
+    pub const WITHOUT_FUNCTIONS: u8 = 16;
+}
+
 pub enum Parser {
     Resp(wire::resp::Parser),
     Memcache(wire::memcache::Parser),
@@ -158,6 +172,8 @@ pub struct Conn {
     pub waiting: bool,
     /// How many channels, patterns and channels of one slot it listens to.
     pub listens: [u32; 3],
+    /// What it has said with REPLCONF: bits of `ReplicaSaid`.
+    pub replica: u8,
     pub name: Box<[u8]>,
     pub lib_name: Box<[u8]>,
     pub lib_ver: Box<[u8]>,

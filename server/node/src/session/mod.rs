@@ -4,6 +4,6 @@ pub mod conn;
 pub mod gate;
 pub mod order;
 
-pub use conn::{Conn, Door, Parser, Peer, ReplyMode, Stall};
+pub use conn::{Conn, Door, Parser, Peer, ReplicaSaid, ReplyMode, Stall};
 pub use gate::{Gate, Passed};
 pub use order::Order;

@@ -1,8 +1,9 @@
-//! Room: tools. What `torc` does beside being a server: `torc verify`, `torc export`. No server has to run, none is disturbed.
-//! Touches: log (texts of errors), manifest, process (the time), version.
+//! Room: tools. What `torc` does beside being a server: `torc verify`, `torc export`, `torc restore`, `torc backups`. No server has to
+//! run, none is disturbed. Touches: backup, log (texts of errors), process (the time).
 
+mod backups;
 mod export;
-mod source;
+mod restore;
 mod verify;
 
 use clap::{Parser, Subcommand};
@@ -25,12 +26,16 @@ enum Tool {
     Verify(verify::Options),
     /// Make one RDB file of a snapshot, a backup or several RDB files
     Export(export::Options),
+    /// Make a data folder of a backup, of a snapshot or of RDB files
+    Restore(restore::Options),
+    /// List the backups in a folder or in S3
+    Backups(backups::Options),
 }
 
 /// The exit code, if the first word names a tool: 0 well, 1 something is wrong with the data or the files, 2 with the words.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> Option<i32> {
     let args: Vec<OsString> = args.into_iter().collect();
-    if !matches!(args.get(1)?.to_str()?, "verify" | "export") {
+    if !matches!(args.get(1)?.to_str()?, "verify" | "export" | "restore" | "backups") {
         return None;
     }
     let command = match Command::try_parse_from(args) {
@@ -44,6 +49,8 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> Option<i32> {
     let done = match command.tool {
         Tool::Verify(options) => verify::run(&options),
         Tool::Export(options) => export::run(&options),
+        Tool::Restore(options) => restore::run(&options),
+        Tool::Backups(options) => backups::run(&options),
     };
     Some(match done {
         Ok(()) => 0,

@@ -1,21 +1,23 @@
-//! Room: tools. `torc verify`: whether files can be loaded, found without a server. Touches: source, manifest.
+//! Room: tools. `torc verify`: whether files can be loaded, found without a server. Touches: backup.
 //!
 //! Each value is put into a store as a start would put it, and taken out again, so that no more than one lies in memory.
 
-use super::source::{Source, each};
 use crate::appendlog;
+use crate::backup::place::Place;
+use crate::backup::probe::{Found, Probe};
+use crate::backup::s3::Access;
+use crate::backup::source::Source;
 use crate::files::folder;
-use base::DbId;
-use std::path::{Path, PathBuf};
-use store::rdb::Placed;
-use store::rdb::file::read::{Item, is_empty};
-use store::{Kind, Store, StoreOptions};
+use std::path::Path;
+use store::Kind;
+use store::rdb::file::read::Item;
 
 #[derive(clap::Args)]
 pub struct Options {
-    /// A folder with a manifest, a folder of .rdb files, a manifest or an RDB file
+    /// A folder with a manifest (a data folder, a backup), a folder of .rdb files, a manifest or an RDB file; or one of these in
+    /// S3: s3://BUCKET/PREFIX
     #[arg(default_value = ".")]
-    source: PathBuf,
+    source: String,
     /// Pass over values of modules, which are a mistake otherwise
     #[arg(long)]
     skip_modules: bool,
@@ -25,6 +27,8 @@ pub struct Options {
     /// Say nothing but what is wrong
     #[arg(short, long)]
     quiet: bool,
+    #[command(flatten)]
+    access: Access,
 }
 
 /// Of all files together.
@@ -48,7 +52,7 @@ const KINDS: [(Kind, &str); 6] = [
 ];
 
 pub fn run(options: &Options) -> Result<(), String> {
-    let source = Source::open(&options.source)?;
+    let source = Source::open(&options.source, &options.access)?;
     let (mut counts, mut bad) = (Counts::default(), 0);
     if let Some(manifest) = source.manifest.as_ref().filter(|_| !options.quiet) {
         println!(
@@ -61,9 +65,9 @@ pub fn run(options: &Options) -> Result<(), String> {
             manifest.time_ms
         );
     }
-    for (i, path) in source.files.iter().enumerate() {
+    for i in 0..source.files.len() {
         // All files are looked at: who repairs wants to know of each.
-        match check(path, &source, i, options, &mut counts) {
+        match check(&source, i, options, &mut counts) {
             Ok(line) if !options.quiet => println!("{line}"),
             Ok(_) => {}
             Err(wrong) => {
@@ -76,8 +80,10 @@ pub fn run(options: &Options) -> Result<(), String> {
         print!("{}", drawn(&counts));
     }
     let serial = source.manifest.as_ref().map_or(0, |manifest| manifest.serial);
-    if options.source.is_dir() {
-        check_log(&options.source, serial, options)?;
+    if let Place::Folder(folder) = Place::parse(&options.source)?
+        && folder.is_dir()
+    {
+        check_log(&folder, serial, options)?;
     }
     match bad {
         0 => Ok(()),
@@ -102,30 +108,21 @@ fn check_log(folder: &Path, serial: u64, options: &Options) -> Result<(), String
     Ok(())
 }
 
-fn check(path: &Path, source: &Source, i: usize, options: &Options, counts: &mut Counts) -> Result<String, String> {
-    let mut store = Store::new(StoreOptions { databases: 1, seed: 0 });
+fn check(source: &Source, i: usize, options: &Options, counts: &mut Counts) -> Result<String, String> {
+    let mut probe = Probe::default();
     let (mut keys, mut empty) = (0u64, 0);
-    let whole = each(path, options.skip_modules, |item| {
+    let whole = source.each(i, options.skip_modules, |item| {
         match item {
-            Item::Entry(entry) => {
-                // At the time 0 nothing is due.
-                let mut cell = store.cell(DbId::ZERO, entry.key, 0);
-                if cell.put_rdb(entry.value, Placed::ByThresholds).is_err() {
-                    if !is_empty(entry.value) {
-                        let key = entry.key[..entry.key.len().min(64)].escape_ascii();
-                        return Err(format!("the value of key '{key}' is damaged at byte {}", entry.at));
+            Item::Entry(entry) => match probe.look(&entry)? {
+                Found::Value(kind) => {
+                    keys += 1;
+                    counts.with_deadline += u64::from(entry.deadline.is_some());
+                    if let Some(kind) = kind {
+                        counts.of_kind[kind as usize] += 1;
                     }
-                    empty += 1;
-                    return Ok(());
                 }
-                keys += 1;
-                counts.with_deadline += u64::from(entry.deadline.is_some());
-                if let Some(kind) = cell.kind() {
-                    counts.of_kind[kind as usize] += 1;
-                }
-                cell.remove();
-                while store.bury(1 << 16) {}
-            }
+                Found::Empty => empty += 1,
+            },
             Item::Function(_) => counts.functions += 1,
             Item::Skipped { key, .. } => counts.modules += u64::from(key.is_some()),
             _ => {}
@@ -133,23 +130,8 @@ fn check(path: &Path, source: &Source, i: usize, options: &Options, counts: &mut
         Ok(())
     })?;
     counts.empty += empty;
-    let name = path.display();
-    if let Some(told) = source.told(i) {
-        for (what, told, found) in [("bytes", told.bytes, whole.bytes), ("keys", told.keys, keys + empty)] {
-            if told != found {
-                return Err(format!("{name}: it has {found} {what}, the manifest tells of {told}"));
-            }
-        }
-        if whole.trails {
-            return Err(format!("{name}: something follows its end at byte {}", whole.bytes));
-        }
-        if told.crc64 != whole.crc64 {
-            return Err(format!(
-                "{name}: its checksum is {:016x}, in the manifest it is {:016x}",
-                whole.crc64, told.crc64
-            ));
-        }
-    }
+    source.compare(i, &whole, keys + empty)?;
+    let name = &source.files[i].name;
     if whole.trails {
         eprintln!("warning: {name}: something follows its end at byte {}, which is not looked at", whole.bytes);
     }

@@ -108,7 +108,8 @@ impl Disk {
             }
             Ask::Seal { id, path, text, obsolete } => {
                 self.sync_names();
-                self.files.insert(path.clone(), File { bytes: text.clone().into_bytes(), synced: text.len(), log: None });
+                self.files
+                    .insert(path.clone(), File { bytes: text.clone().into_bytes(), synced: text.len(), log: None });
                 // The name may be on the device before the folder is synced, or not.
                 if !rng.chance(2) {
                     self.sync_names();
@@ -125,6 +126,8 @@ impl Disk {
                     return;
                 }
             },
+            // Copies are for disks and networks that are.
+            Ask::Keep { .. } => return,
             // Pieces of any size, as if each waited for the one before.
             Ask::Taken { id, .. } => {
                 let way = &mut self.ways[shard];

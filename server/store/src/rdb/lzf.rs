@@ -12,6 +12,8 @@ const BACK_MAX: usize = 1 << 13;
 const COPY_MAX: usize = 7 + 255 + 2;
 /// How many can be given as they are at once.
 const PLAIN_MAX: usize = 32;
+/// How far a search that finds nothing goes on at once: so much more than asked for may be written in one go.
+const STEP_MAX: usize = 4095;
 /// Twice as many places as there are to look back at; 64 KiB.
 const TABLE_BITS: u32 = 14;
 /// Shorter ones stay as they are (rdb.c, rdbSaveRawString).
@@ -59,14 +61,35 @@ impl Lzf {
     /// Appends what `from` is compressed. False, and something appended, if that is more than `most` bytes.
     fn compress(&mut self, from: &[u8], out: &mut Vec<u8>, most: usize) -> bool {
         let most = out.len() + most;
-        let len = from.len() as u32;
+        let mut cursor = self.begin(from.len());
+        self.go_on(from, &mut cursor, usize::MAX, most, out) == Reached::End
+    }
+
+    /// At the start of a string of `len` bytes.
+    fn begin(&mut self, len: usize) -> Cursor {
+        let len = len as u32;
         if self.base.checked_add(len).is_none() {
             self.table.fill(0);
             self.base = 1;
         }
-        let (base, mut at, mut plain_from) = (self.base, 0, 0);
+        let base = self.base;
         self.base += len;
+        Cursor { base, at: 0, plain_from: 0, missed_from: 0 }
+    }
+
+    /// Goes on up to about `stop`, unless `out` comes to hold more than `most`. However it is cut, what is made is the same.
+    #[inline]
+    fn go_on(&mut self, from: &[u8], cursor: &mut Cursor, stop: usize, most: usize, out: &mut impl Sink) -> Reached {
+        let base = cursor.base;
+        let Cursor { mut at, mut plain_from, mut missed_from, .. } = *cursor;
         while let Some(&[a, b, c]) = from.get(at..).and_then(<[u8]>::first_chunk) {
+            if at >= stop {
+                // Whole runs of what is to be taken as it is leave.
+                let whole = (at - plain_from) / PLAIN_MAX * PLAIN_MAX;
+                out.plain(&from[plain_from..plain_from + whole]);
+                *cursor = Cursor { base, at, plain_from: plain_from + whole, missed_from };
+                return if out.len() > most { Reached::TooMuch } else { Reached::Stop };
+            }
             let three = u32::from_le_bytes([a, b, c, 0]);
             // Fibonacci hashing: the upper bits of a product with 2^32 over the golden ratio.
             let place = &mut self.table[(three.wrapping_mul(0x9E37_79B1) >> (32 - TABLE_BITS)) as usize];
@@ -74,34 +97,154 @@ impl Lzf {
             let found = seen.checked_sub(base).map(|seen| seen as usize);
             let Some(seen) = found.filter(|&seen| at - seen <= BACK_MAX && from[seen..seen + 3] == [a, b, c]) else {
                 // The longer nothing is found, the larger the steps: what cannot be compressed costs little.
-                at += 1 + ((at - plain_from) >> 7);
+                at += 1 + ((at - missed_from) >> 7).min(STEP_MAX);
                 continue;
             };
             let more = from[at..].len().min(COPY_MAX);
             let count = from[seen..].iter().zip(&from[at..at + more]).take_while(|(a, b)| a == b).count();
-            push_plain(out, &from[plain_from..at]);
-            let (back, length) = (at - seen - 1, count - 2);
-            if length < 7 {
-                out.push((length << 5 | back >> 8) as u8);
-            } else {
-                out.extend_from_slice(&[(7 << 5 | back >> 8) as u8, (length - 7) as u8]);
-            }
-            out.push(back as u8);
+            out.plain(&from[plain_from..at]);
+            out.copy(at - seen - 1, count - 2);
             at += count;
             plain_from = at;
+            missed_from = at;
             if out.len() > most {
-                return false;
+                return Reached::TooMuch;
             }
         }
-        push_plain(out, &from[plain_from..]);
-        out.len() <= most
+        out.plain(&from[plain_from..]);
+        if out.len() <= most { Reached::End } else { Reached::TooMuch }
     }
 }
 
-fn push_plain(out: &mut Vec<u8>, bytes: &[u8]) {
-    for piece in bytes.chunks(PLAIN_MAX) {
-        out.push(piece.len() as u8 - 1);
-        out.extend_from_slice(piece);
+/// Where in a string compressing is.
+#[derive(Clone, Copy)]
+struct Cursor {
+    /// What stands for its first byte in the table.
+    base: u32,
+    at: usize,
+    /// From here on nothing is written yet.
+    plain_from: usize,
+    /// Since when nothing was found.
+    missed_from: usize,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Reached {
+    Stop,
+    End,
+    TooMuch,
+}
+
+/// Where what is compressed goes, or is counted.
+trait Sink {
+    /// Bytes as they are.
+    fn plain(&mut self, bytes: &[u8]);
+    /// Bytes from `back` and one before, `length` and two of them.
+    fn copy(&mut self, back: usize, length: usize);
+    fn len(&self) -> usize;
+}
+
+impl Sink for Vec<u8> {
+    #[inline]
+    fn plain(&mut self, bytes: &[u8]) {
+        for piece in bytes.chunks(PLAIN_MAX) {
+            self.push(piece.len() as u8 - 1);
+            self.extend_from_slice(piece);
+        }
+    }
+
+    #[inline]
+    fn copy(&mut self, back: usize, length: usize) {
+        if length < 7 {
+            self.push((length << 5 | back >> 8) as u8);
+        } else {
+            self.extend_from_slice(&[(7 << 5 | back >> 8) as u8, (length - 7) as u8]);
+        }
+        self.push(back as u8);
+    }
+
+    fn len(&self) -> usize {
+        Vec::len(self)
+    }
+}
+
+/// Counts.
+struct Length(usize);
+
+impl Sink for Length {
+    fn plain(&mut self, bytes: &[u8]) {
+        self.0 += bytes.len() + bytes.len().div_ceil(PLAIN_MAX);
+    }
+
+    fn copy(&mut self, _: usize, length: usize) {
+        self.0 += if length < 7 { 2 } else { 3 };
+    }
+
+    fn len(&self) -> usize {
+        self.0
+    }
+}
+
+/// A long string that is compressed slice by slice, in no memory but a table: how long it will be stands before it, so it is
+/// compressed twice, first to be counted. The second time comes to the same, for it begins with a table of its own.
+pub struct Packing {
+    lzf: Lzf,
+    cursor: Cursor,
+    stage: Stage,
+}
+
+#[derive(Clone, Copy)]
+enum Stage {
+    Counting(usize),
+    Writing,
+}
+
+/// What a slice has come to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Slice {
+    /// Nothing is written yet.
+    Counted,
+    Wrote,
+    Whole,
+    /// Nothing is written, and is not to be: it gains nothing.
+    Plain,
+}
+
+impl Packing {
+    /// None: a string of so many bytes stays as it is.
+    pub fn new(len: usize) -> Option<Packing> {
+        if !(STRING_BYTES_MIN..=STRING_BYTES_MAX).contains(&len) {
+            return None;
+        }
+        let mut lzf = Lzf::default();
+        let cursor = lzf.begin(len);
+        Some(Packing { lzf, cursor, stage: Stage::Counting(0) })
+    }
+
+    /// Goes on over about `budget` bytes of `text`, which is the same each time.
+    pub fn go_on(&mut self, text: &[u8], budget: usize, out: &mut Vec<u8>) -> Slice {
+        let stop = self.cursor.at.saturating_add(budget.max(1));
+        match self.stage {
+            Stage::Counting(before) => {
+                let mut length = Length(before);
+                match self.lzf.go_on(text, &mut self.cursor, stop, text.len() - GAIN_BYTES_MIN, &mut length) {
+                    Reached::Stop => self.stage = Stage::Counting(length.0),
+                    Reached::TooMuch => return Slice::Plain,
+                    Reached::End => {
+                        out.push(0xC3);
+                        write::len(out, length.0 as u64);
+                        write::len(out, text.len() as u64);
+                        self.cursor = self.lzf.begin(text.len());
+                        self.stage = Stage::Writing;
+                    }
+                }
+                Slice::Counted
+            }
+            Stage::Writing => match self.lzf.go_on(text, &mut self.cursor, stop, usize::MAX, out) {
+                Reached::Stop => Slice::Wrote,
+                _ => Slice::Whole,
+            },
+        }
     }
 }
 
@@ -179,6 +322,39 @@ mod tests {
             assert_eq!(fits, out.len() <= most, "{} of {}, {most}", out.len(), text.len());
         }
         assert!((500..2_900).contains(&gained), "{gained}");
+    }
+
+    /// Cut anywhere, it is what comes of the whole at once.
+    #[test]
+    fn long_strings_are_compressed_in_slices() {
+        let mut dice = crate::Rng::new(7);
+        for round in 0..200 {
+            let letters = 1 + dice.below(if round % 2 == 0 { 4 } else { 256 });
+            let mut text: Vec<u8> = (0..30 + dice.below(60_000)).map(|_| dice.below(letters) as u8).collect();
+            if dice.below(2) == 0 {
+                let half = text.len() / 2;
+                text.extend_from_within(..half);
+            }
+            let mut whole = Vec::new();
+            Lzf::default().string(&mut whole, &text);
+            let budget = 1 + dice.below(20_000) as usize;
+            let (mut packing, mut out) = (Packing::new(text.len()).unwrap(), Vec::new());
+            loop {
+                let before = out.len();
+                let slice = packing.go_on(&text, budget, &mut out);
+                assert!(out.len() - before <= (budget + STEP_MAX + COPY_MAX) * 33 / 32 + 40, "{budget}");
+                match slice {
+                    Slice::Counted | Slice::Wrote => {}
+                    Slice::Whole => break,
+                    Slice::Plain => {
+                        assert!(out.is_empty());
+                        write::plain(&mut out, &text);
+                        break;
+                    }
+                }
+            }
+            assert!(out == whole, "{round}: {} and {} bytes of {}", out.len(), whole.len(), text.len());
+        }
     }
 
     #[test]

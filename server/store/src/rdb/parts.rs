@@ -5,6 +5,7 @@
 //! order of a scan, sorted sets by rank, streams by node, then group by group what is pending, and the consumers.
 
 use super::kind;
+use super::lzf::Packing;
 use super::stream as log;
 use super::write::Writer;
 use crate::hash::{Fields, Text};
@@ -30,6 +31,8 @@ pub enum Progress {
     Start,
     /// Of a string: the bytes that are written. Not of objects.
     Text(usize),
+    /// Of a string that is compressed on the way.
+    Packing(Box<Packing>),
     /// Of a list: where its next chunk stands.
     Chunk((usize, usize)),
     /// Of a set or a hash: the cursor. A hash's fields have deadlines, the earliest of which this is.
@@ -54,6 +57,11 @@ pub enum Progress {
 impl Progress {
     pub fn is_whole(&self) -> bool {
         matches!(self, Progress::Whole)
+    }
+
+    /// Whether a step may write nothing and still be a slice's work.
+    pub fn is_packing(&self) -> bool {
+        matches!(self, Progress::Packing(_))
     }
 }
 
@@ -232,9 +240,12 @@ fn of_stream(progress: Progress, stream: &Stream, to: &mut Writer<'_>) -> Progre
                 _ => Progress::Consumers(name, Some(consumer)),
             }
         }
-        Progress::Text(_) | Progress::Chunk(_) | Progress::Members(..) | Progress::Ranks(_) | Progress::Whole => {
-            Progress::Whole
-        }
+        Progress::Text(_)
+        | Progress::Packing(_)
+        | Progress::Chunk(_)
+        | Progress::Members(..)
+        | Progress::Ranks(_)
+        | Progress::Whole => Progress::Whole,
     }
 }
 

@@ -14,8 +14,9 @@ use crate::{Encoding, Kind};
 use base::number::push_f64;
 use bytes::Bytes;
 
-/// Strings up to this are compressed: more would take longer than a slice of work may.
-const COMPRESSED_BYTES_MAX: usize = 1 << 17;
+/// Strings up to this are compressed at once: more would take longer than a slice of work may. Longer values that are strings are
+/// compressed in slices (`Packing`); elements of collections that are longer, and are written at once, stay as they are.
+pub(crate) const COMPRESSED_BYTES_MAX: usize = 1 << 17;
 /// Elements of a chunk that is shorter than this have the same length at their ends as a listpack's.
 const SAME_ENDS_BYTES_MAX: usize = 16_382;
 /// Bytes of a length in 32 bits.
