@@ -386,6 +386,8 @@ mod tests {
                 }
                 Kind::Text { .. } => match row.name {
                     "proc-title-template" => "{title}{{".into(),
+                    "backup-schedule" => "*/5 * * * *".into(),
+                    "backup-retention" => "3 8w".into(),
                     _ => b"some.text-1".to_vec(),
                 },
                 Kind::Special(_) => continue, // special.rs has their cases.
