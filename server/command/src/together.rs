@@ -5,10 +5,15 @@
 use crate::context::{Class, Ctx};
 use crate::keep::missed;
 use crate::row::{
-    Decide, Fetched, Job, KeyWrite, Parcel, Read, ReadOn, Reading, Resolved, Together, Walk, Write, WriteOn, Writing,
+    Decide, Fetched, Job, KeyWrite, Parcel, Read, ReadOn, Reading, Resolved, Together, Told, Walk, Write, WriteOn,
+    Writing,
 };
 use base::{Args, DbId, Reply};
-use store::Portable;
+use store::rdb::{Dumping, Placing};
+use store::{Kind, Portable};
+
+/// Elements of a large value that are placed in a slice.
+pub(crate) const PLACED_A_SLICE: usize = 500;
 
 /// What a far shard found, owned, to travel.
 pub enum Found {
@@ -20,6 +25,11 @@ pub enum Found {
 }
 
 impl Found {
+    /// What a reading that took long has left.
+    pub fn of(parcel: Parcel) -> Found {
+        parcel.downcast::<Found>().map_or_else(Found::Parcel, |found| *found)
+    }
+
     /// For `decide`, which finds a parcel in `Decide::parcels`.
     pub fn fetched(&self) -> Fetched<'_> {
         match self {
@@ -54,9 +64,15 @@ pub fn fetch(ctx: &mut Ctx<'_>, key: &[u8], read: &Read) -> Result<Found, ReadOn
         cell.touch();
     }
     let version = if let Read::Versioned = read { cell.version().unwrap_or(0) } else { 0 };
+    let takes = matches!(read, Read::Entry | Read::Versioned | Read::Move);
+    let mut later = None;
     let found = match cell.entry() {
         None => Found::Absent,
-        Some(entry) if matches!(read, Read::Entry | Read::Versioned | Read::Move) => {
+        Some(entry) if takes && !entry.is_string() && entry.is_large() => {
+            later = Some(entry.begin_dump(false));
+            Found::Present
+        }
+        Some(entry) if takes => {
             Found::Entry { portable: entry.portable(), version }
         }
         Some(_) => Found::Present,
@@ -67,7 +83,30 @@ pub fn fetch(ctx: &mut Ctx<'_>, key: &[u8], read: &Read) -> Result<Found, ReadOn
             missed(ctx, key);
         }
     }
-    Ok(found)
+    match later {
+        Some(dumping) => Err(read_on(dumping, version)),
+        None => Ok(found),
+    }
+}
+
+/// Writes a large value, to travel, in slices.
+fn read_on(dumping: Dumping, version: u64) -> ReadOn {
+    let mut dumping = Some(dumping);
+    Box::new(move |ctx, key| {
+        let entry = ctx.store.glance(ctx.db, key, ctx.now_ms);
+        let found = match (entry, &mut dumping) {
+            (Some(entry), Some(under_way)) => {
+                if !under_way.step(entry) {
+                    return None;
+                }
+                let portable = entry.portable_of(dumping.take()?);
+                Found::Entry { portable, version }
+            }
+            // Its deadline has come meanwhile.
+            _ => Found::Absent,
+        };
+        Some(Box::new(found))
+    })
 }
 
 /// Carries out what `decide` wants of one key of `ctx.db`, or begins to.
@@ -86,13 +125,12 @@ pub fn apply(ctx: &mut Ctx<'_>, key: &[u8], write: Write) -> Writing {
             }
         }
         Write::Put(portable, told) => {
+            if let Some(placing) = portable.placing() {
+                return Writing::More(put_on(portable, placing, told, there));
+            }
             let kind = portable.kind;
             cell.put_portable(portable);
-            if told.anew || !there {
-                ctx.ready(kind, key);
-                ctx.notify(Class::NEW, "new", key);
-            }
-            ctx.notify(told.class, told.event, key);
+            put(ctx, key, kind, told, there);
         }
         Write::Deadline(_) if !there => {}
         Write::Deadline(deadline) if deadline.is_some_and(|d| d <= now_ms) => {
@@ -111,6 +149,29 @@ pub fn apply(ctx: &mut Ctx<'_>, key: &[u8], write: Write) -> Writing {
         Write::Custom(_) => unreachable!("carried out above"),
     }
     Writing::Done
+}
+
+/// Tells of what was put.
+fn put(ctx: &mut Ctx<'_>, key: &[u8], kind: Kind, told: Told, there: bool) {
+    if told.anew || !there {
+        ctx.ready(kind, key);
+        ctx.notify(Class::NEW, "new", key);
+    }
+    ctx.notify(told.class, told.event, key);
+}
+
+/// Puts a large value in slices. `there`: in place of another.
+fn put_on(portable: Portable, mut placing: Placing, told: Told, there: bool) -> WriteOn {
+    Box::new(move |ctx, key| {
+        let place = (ctx.db, key);
+        let placed = placing.step(ctx.store, place, ctx.now_ms, &portable.value, PLACED_A_SLICE);
+        if !placed.expect("what a store has written can be read") {
+            return false;
+        }
+        ctx.store.cell(ctx.db, key, ctx.now_ms).set_deadline(portable.deadline);
+        put(ctx, key, portable.kind, told, there);
+        true
+    })
 }
 
 /// Both steps of `together` at once, on keys that all lie on this shard and that nobody else holds. `keys`: the words that
@@ -191,7 +252,7 @@ impl Whole {
             ctx.db = self.together.place(args, n, selected, ctx.limits.databases);
             let read = match self.reading.take() {
                 None => fetch(ctx, key, &(self.together.read)(args, n)),
-                Some(mut read_on) => read_on(ctx, key).map(Found::Parcel).ok_or(read_on),
+                Some(mut read_on) => read_on(ctx, key).map(Found::of).ok_or(read_on),
             };
             ctx.db = selected;
             match read {

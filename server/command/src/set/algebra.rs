@@ -381,9 +381,11 @@ struct Far {
     /// How far the result is drawn.
     cursor: u64,
     /// The result's members as bulks.
-    drawn: Vec<u8>,
+    drawn: Vec<Vec<u8>>,
 }
 
+/// Bytes of the result in one piece of memory, about.
+const DRAWN_BYTES: usize = 1 << 16;
 /// About what a member takes, in `Job`'s units.
 const MEMBER_UNITS: usize = 100;
 
@@ -405,6 +407,10 @@ impl Job for Far {
             return self.computed && self.ask.result != Use::Speak;
         }
         let Far { algebra, cursor, drawn, .. } = self;
+        if drawn.last().is_none_or(|piece| piece.len() >= DRAWN_BYTES) {
+            drawn.push(Vec::new());
+        }
+        let drawn = drawn.last_mut().expect("pushed above");
         *cursor = algebra.out.scan(*cursor, count, |member| {
             let mut digits = [0; 20];
             let bytes = member.bytes(&mut digits);
@@ -428,7 +434,7 @@ impl Job for Far {
             Use::Speak => {
                 reply.set(out.len());
                 if !out.is_empty() {
-                    reply.drawn(std::mem::take(&mut self.drawn).into());
+                    self.drawn.drain(..).for_each(|piece| reply.drawn(piece.into()));
                 }
             }
             Use::Store(event) => {

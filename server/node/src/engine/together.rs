@@ -91,7 +91,7 @@ impl ReadSoFar {
             ctx.db = reads[n].0;
             let Some(parcel) = read_on(ctx, keys.at(n)) else { return false };
             *under_way = None;
-            found.push(Found::Parcel(parcel));
+            found.push(Found::of(parcel));
         }
         let end = count.map_or(keys.len(), |count| keys.len().min(found.len() + count));
         for n in found.len()..end {
