@@ -300,7 +300,7 @@ pub trait Job: Send {
         false
     }
     /// What it must know before it goes on; asked for when `step` has said false. Only of keys that the ask names, or of a row that
-    /// `roams`; only if it `holds`; and not where all keys lie on one shard and `Together` is run there at once.
+    /// `roams`; and only if it `holds`.
     fn wants(&mut self) -> Option<Wanted> {
         None
     }

@@ -5,8 +5,8 @@
 use crate::context::{Class, Ctx};
 use crate::keep::missed;
 use crate::row::{
-    Decide, Fetched, Job, KeyWrite, Parcel, Read, ReadOn, Reading, Resolved, Together, Told, Walk, Write, WriteOn,
-    Writing,
+    Decide, Fetched, Job, KeyWrite, Parcel, Read, ReadOn, Reading, Resolved, Together, Told, Walk, Wanted, Write,
+    WriteOn, Writing,
 };
 use base::{Args, DbId, Reply};
 use store::rdb::{Dumping, Placing};
@@ -109,6 +109,55 @@ fn read_on(dumping: Dumping, version: u64) -> ReadOn {
     })
 }
 
+/// Keys whose entries are asked for before they are read.
+const AHEAD: usize = 16;
+
+/// What has been read of several keys.
+#[derive(Default)]
+pub struct ReadSoFar {
+    pub found: Vec<Found>,
+    /// The reading of the next key, which takes longer than a slice.
+    under_way: Option<ReadOn>,
+}
+
+impl ReadSoFar {
+    /// Reads on, at most `count` keys. True when all of `keys` are read.
+    pub fn go_on(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        keys: Args<'_>,
+        reads: &[(DbId, Read)],
+        count: Option<usize>,
+    ) -> bool {
+        let ReadSoFar { found, under_way } = self;
+        if let Some(read_on) = under_way {
+            let n = found.len();
+            ctx.db = reads[n].0;
+            let Some(parcel) = read_on(ctx, keys.at(n)) else { return false };
+            *under_way = None;
+            found.push(Found::of(parcel));
+        }
+        let end = count.map_or(keys.len(), |count| keys.len().min(found.len() + count));
+        for n in found.len()..end {
+            if count.is_some() && n % AHEAD == 0 {
+                let ahead = n..end.min(n + AHEAD);
+                ahead.clone().for_each(|n| ctx.store.prefetch(reads[n].0, keys.at(n)));
+                ahead.for_each(|n| ctx.store.prefetch_entry(reads[n].0, keys.at(n)));
+            }
+            let (db, read) = &reads[n];
+            ctx.db = *db;
+            match fetch(ctx, keys.at(n), read) {
+                Ok(one) => found.push(one),
+                Err(read_on) => {
+                    *under_way = Some(read_on);
+                    return false;
+                }
+            }
+        }
+        end == keys.len()
+    }
+}
+
 /// Carries out what `decide` wants of one key of `ctx.db`, or begins to.
 pub fn apply(ctx: &mut Ctx<'_>, key: &[u8], write: Write) -> Writing {
     let now_ms = ctx.now_ms;
@@ -190,6 +239,7 @@ pub fn run_here(
         reading: None,
         decided: false,
         job: None,
+        round: None,
         worked: false,
         left: Vec::new(),
         writes: Vec::new().into_iter(),
@@ -231,6 +281,8 @@ struct Whole {
     reading: Option<ReadOn>,
     decided: bool,
     job: Option<Box<dyn Job>>,
+    /// What the job wants to know.
+    round: Option<(Wanted, ReadSoFar)>,
     /// Of the job: it speaks.
     worked: bool,
     /// What it has left to be written.
@@ -283,9 +335,20 @@ impl Whole {
             self.writes = std::mem::take(&mut self.left).into_iter();
         }
         if let Some(job) = &mut self.job {
-            if !self.worked {
-                self.worked = job.step(JOB_UNITS);
-                debug_assert!(self.worked || job.wants().is_none(), "all that is wanted lies here, where it was read");
+            if let Some((Wanted { keys, reads }, so_far)) = &mut self.round {
+                // One key a slice.
+                let done = so_far.go_on(ctx, keys.args(), reads, Some(1));
+                ctx.db = selected;
+                if done {
+                    job.heard(std::mem::take(&mut so_far.found));
+                    self.round = None;
+                }
+                return false;
+            }
+            self.worked = self.worked || job.step(JOB_UNITS);
+            if !self.worked && let Some(wanted) = job.wants() {
+                self.round = Some((wanted, ReadSoFar::default()));
+                return false;
             }
             if !self.worked || !job.finish(&mut self.left, reply) {
                 return false;

@@ -236,25 +236,22 @@ impl Filling {
                 hash.expect(pairs.count / 2, 0);
             }
         }
-        let (n, mut good, mut left) = (&mut self.n, true, count);
-        let mut field: Option<Vec<u8>> = None;
-        self.at = pairs.from(self.at, |text| {
-            let Some(name) = field.take() else {
-                field = Some(text.to_vec());
-                return true;
-            };
-            let deadline = match deadlines.get(*n).copied().unwrap_or(0) {
+        let (mut name, mut text) = ([0; 20], [0; 20]);
+        for _ in 0..count {
+            let Some((field, next)) = pack::item::<false>(&pairs.pack, self.at) else { break };
+            let Some((value, next)) = pack::item::<false>(&pairs.pack, next) else { break };
+            self.at = next;
+            let deadline = match deadlines.get(self.n).copied().unwrap_or(0) {
                 0 => Deadline::None,
                 at => Deadline::At(at),
             };
-            *n += 1;
-            left -= 1;
-            if !matches!(deadline, Deadline::At(at) if at <= now_ms) {
-                good = good && hash.put(&name, text, deadline);
+            self.n += 1;
+            let is_due = matches!(deadline, Deadline::At(at) if at <= now_ms);
+            if !is_due && !hash.put(field.text(&mut name), value.text(&mut text), deadline) {
+                return Err(BadData);
             }
-            good && left > 0
-        });
-        if good { Ok(self.at == pairs.pack.len()) } else { Err(BadData) }
+        }
+        Ok(self.at == pairs.pack.len())
     }
 }
 

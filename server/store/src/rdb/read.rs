@@ -54,7 +54,7 @@ pub enum Form {
 pub struct Elements {
     pub pack: Vec<u8>,
     pub count: usize,
-    /// Bytes of the longest as text.
+    /// Bytes of the longest as text; not of integers.
     pub longest: usize,
 }
 
@@ -69,6 +69,11 @@ impl Elements {
         pack::push::<false>(&mut self.pack, text);
         self.count += 1;
         self.longest = self.longest.max(text.len());
+    }
+
+    fn push_number(&mut self, n: i64) {
+        pack::push_item::<false>(&mut self.pack, Item::Number(n));
+        self.count += 1;
     }
 
     /// Each element's text in turn.
@@ -367,7 +372,7 @@ fn packed(kind: u8, from: &mut Reader<'_>) -> Result<Parsed, BadData> {
         }
         kind::SET_INTSET => {
             let mut members = Elements::default();
-            pieces::read_intset(&from.string()?, |n| members.push(pack::write_number(n, &mut [0; 20])))?;
+            pieces::read_intset(&from.string()?, |n| members.push_number(n))?;
             Ok(Parsed::Set { members, form: Form::Ints })
         }
         kind::SET_LISTPACK => {
