@@ -39,22 +39,26 @@ impl<'a> Entry<'a> {
                 out.push(write::type_of(self.raw()));
                 progress = Progress::Start;
             }
-            Body::String(bytes) => {
-                out.push(kind::STRING);
-                write::len(&mut out, bytes.len() as u64);
-                text = Some(self.raw().shared().cloned().unwrap_or_else(|| Bytes::copy_from_slice(bytes)));
-            }
-            Body::Packed { .. } => write::value(self, &mut out),
+            Body::String(_) | Body::Packed { .. } => match self.raw().shared() {
+                Some(shared) => {
+                    out.push(kind::STRING);
+                    write::len(&mut out, shared.len() as u64);
+                    text = Some(shared.clone());
+                }
+                None => write::value(self, &mut out),
+            },
         }
         Dumping { out, text, progress, sum: sums.then_some((0, 0)) }
     }
 
     /// As `portable`, of what `dumping` has written.
     pub fn portable_of(self, dumping: Dumping) -> Portable {
-        let Dumping { out, text, .. } = dumping;
-        let encoding = if self.is_string() { self.encoding() } else { self.form() };
-        let value = text.unwrap_or_else(|| out.into());
-        Portable { kind: self.kind(), value, flags: self.flags(), deadline: self.deadline(), encoding }
+        if self.is_string() {
+            // It is lent whole.
+            return self.portable();
+        }
+        let value = dumping.out.into();
+        Portable { kind: self.kind(), value, flags: self.flags(), deadline: self.deadline(), encoding: self.form() }
     }
 }
 
