@@ -72,9 +72,7 @@ pub fn fetch(ctx: &mut Ctx<'_>, key: &[u8], read: &Read) -> Result<Found, ReadOn
             later = Some(entry.begin_dump(false));
             Found::Present
         }
-        Some(entry) if takes => {
-            Found::Entry { portable: entry.portable(), version }
-        }
+        Some(entry) if takes => Found::Entry { portable: entry.portable(), version },
         Some(_) => Found::Present,
     };
     if counted {
@@ -122,13 +120,7 @@ pub struct ReadSoFar {
 
 impl ReadSoFar {
     /// Reads on, at most `count` keys. True when all of `keys` are read.
-    pub fn go_on(
-        &mut self,
-        ctx: &mut Ctx<'_>,
-        keys: Args<'_>,
-        reads: &[(DbId, Read)],
-        count: Option<usize>,
-    ) -> bool {
+    pub fn go_on(&mut self, ctx: &mut Ctx<'_>, keys: Args<'_>, reads: &[(DbId, Read)], count: Option<usize>) -> bool {
         let ReadSoFar { found, under_way } = self;
         if let Some(read_on) = under_way {
             let n = found.len();
@@ -346,7 +338,9 @@ impl Whole {
                 return false;
             }
             self.worked = self.worked || job.step(JOB_UNITS);
-            if !self.worked && let Some(wanted) = job.wants() {
+            if !self.worked
+                && let Some(wanted) = job.wants()
+            {
                 self.round = Some((wanted, ReadSoFar::default()));
                 return false;
             }

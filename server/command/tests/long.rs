@@ -161,7 +161,8 @@ fn large_sorted_sets_are_combined_over_shards_as_on_one_store() {
     for (key, step, count) in [("two", 2, 4_000), ("three", 3, 2_500), ("five", 5, 1_500), ("small", 6, 300)] {
         for from in (0..count).step_by(100) {
             // Tenths have no exact sums: the order in which they are added shows.
-            let members = (from..from + 100).flat_map(|n| [format!("{}", (n % 89) as f64 / 10.0), format!("m{}", n * step)]);
+            let members =
+                (from..from + 100).flat_map(|n| [format!("{}", (n % 89) as f64 / 10.0), format!("m{}", n * step)]);
             asks.push([line(&format!("ZADD {key}")), members.collect()].concat());
         }
     }

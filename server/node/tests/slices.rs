@@ -73,7 +73,9 @@ unsafe impl GlobalAlloc for Counting {
     }
 
     unsafe fn realloc(&self, at: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        spend(|spent| spent.moved += if layout.size() >= PIECE_BYTES && size > layout.size() { layout.size() } else { 0 });
+        spend(|spent| {
+            spent.moved += if layout.size() >= PIECE_BYTES && size > layout.size() { layout.size() } else { 0 }
+        });
         // SAFETY: as above.
         unsafe { System.realloc(at, layout, size) }
     }
@@ -111,7 +113,8 @@ impl Node {
             port: 6379,
             memcached_port: 11211,
         };
-        let settings = Settings { save: Vec::new(), ..Settings::default() };
+        let mut settings = Settings::default();
+        settings.save = Vec::new();
         let process = Arc::new(Process::new(shards, facts, settings, Log::in_memory(Level::Warning), || 0));
         let engine = |i| Engine::new(ShardId(i as u16), process.clone(), node::admin::serve, None, i as u64);
         let mut engines: Vec<Engine> = (0..shards).map(engine).collect();

@@ -171,7 +171,8 @@ fn what_is_written_is_read() {
         while !dumping.step(store.peek(DbId::ZERO, KEY, NOW_MS).unwrap()) {}
         assert_eq!(store.peek(DbId::ZERO, KEY, NOW_MS).unwrap().portable_of(dumping), portable);
         if portable.kind != store::Kind::String {
-            put_in_slices(&mut store, b"sliced", &portable.value, portable.placed(), 1 + dice.below(9) as usize).unwrap();
+            put_in_slices(&mut store, b"sliced", &portable.value, portable.placed(), 1 + dice.below(9) as usize)
+                .unwrap();
             assert_eq!(read(&mut store, b"sliced").as_ref(), Some(&value));
             assert_eq!(form(store.peek(DbId::ZERO, b"sliced", NOW_MS).unwrap()).0, before.0);
         }
@@ -188,13 +189,7 @@ fn what_is_written_is_read() {
 }
 
 /// As `put_rdb`, some elements at a time; meanwhile what was there stays.
-fn put_in_slices(
-    store: &mut Store,
-    key: &[u8],
-    body: &[u8],
-    placed: Placed,
-    count: usize,
-) -> Result<(), BadData> {
+fn put_in_slices(store: &mut Store, key: &[u8], body: &[u8], placed: Placed, count: usize) -> Result<(), BadData> {
     let before = read(store, key);
     let mut placing = Placing::new(placed);
     let mut steps = 0;

@@ -69,7 +69,8 @@ impl Probing {
         } else {
             // What they have of it stands for it as well.
             self.operands.remove(self.whole);
-            self.keys = (0..self.keys.args().len()).filter(|&i| i != self.whole).map(|i| self.keys.args().at(i)).collect();
+            self.keys =
+                (0..self.keys.args().len()).filter(|&i| i != self.whole).map(|i| self.keys.args().at(i)).collect();
         }
     }
 
