@@ -16,6 +16,10 @@ pub trait Reply {
     fn shared(&mut self, value: Bytes) {
         self.bulk(&value);
     }
+    /// The same of a value that lies in parts.
+    fn shared_parts(&mut self, parts: Vec<Bytes>) {
+        self.bulk(&parts.concat());
+    }
     /// Whole replies that were drawn before, in RESP2's form, which every RESP client reads.
     fn drawn(&mut self, replies: Bytes);
     fn int(&mut self, n: i64);

@@ -16,10 +16,12 @@ pub use sort::{SORT, SORT_RO};
 
 use crate::context::{Class, Ctx};
 use crate::keep::{appeared, lookup, missed, or_fault, parse_db, same_db};
-use crate::row::{Decide, Fetched, Read, Together, Told, Write};
+use crate::row::{Decide, Fetched, Read, Together, Told, Walk, Write};
+use crate::together::PLACED_A_SLICE;
 use base::{Args, DbId, Fault, Reply};
 use std::collections::HashSet;
-use store::Portable;
+use store::rdb::{Dumping, Placing};
+use store::{Kind, Portable};
 
 /// DEL key [key ...], UNLINK key [key ...]: the store frees big values in steps either way.
 pub fn del(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut dyn Reply) {
@@ -210,20 +212,59 @@ impl Copy {
 /// COPY source destination [DB destination-db] [REPLACE]
 pub fn copy(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut dyn Reply) {
     let Copy { to, replace } = or_fault!(Copy::parse(args, ctx.db, ctx.limits.databases), reply);
-    let entry = ctx.store.read(ctx.db, args.at(1), ctx.now_ms, !ctx.no_touch);
-    let Some(portable) = entry.map(|entry| entry.portable()) else {
+    if ctx.store.read(ctx.db, args.at(1), ctx.now_ms, !ctx.no_touch).is_none() {
         missed(ctx, args.at(1));
         return reply.int(0);
-    };
-    let mut cell = ctx.store.cell(to, args.at(2), ctx.now_ms);
-    let free = replace || cell.entry().is_none();
-    if free {
+    }
+    let free = replace || ctx.store.cell(to, args.at(2), ctx.now_ms).entry().is_none();
+    if free && let Some(entry) = ctx.store.glance(ctx.db, args.at(1), ctx.now_ms) {
+        if !entry.is_string() && entry.is_large() {
+            let copying = Copying { to, dumping: Some(entry.begin_dump(false)), put: None };
+            ctx.walk = Some(Box::new(copying));
+            return;
+        }
+        let portable = entry.portable();
         let kind = portable.kind;
-        cell.put_portable(portable);
-        appeared(ctx, to, kind, args.at(2));
-        ctx.notify_in(to, Class::GENERIC, "copy_to", args.at(2));
+        ctx.store.cell(to, args.at(2), ctx.now_ms).put_portable(portable);
+        copied(ctx, to, kind, args.at(2));
     }
     reply.int(free.into());
+}
+
+fn copied(ctx: &mut Ctx<'_>, to: DbId, kind: Kind, key: &[u8]) {
+    appeared(ctx, to, kind, key);
+    ctx.notify_in(to, Class::GENERIC, "copy_to", key);
+}
+
+/// COPY of a large value: written, then put, in slices.
+struct Copying {
+    to: DbId,
+    dumping: Option<Dumping>,
+    put: Option<(Portable, Placing)>,
+}
+
+impl Walk for Copying {
+    fn step(&mut self, ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut dyn Reply) -> bool {
+        let Copying { to, dumping, put } = self;
+        if let Some((portable, placing)) = put {
+            let place = (*to, args.at(2));
+            let placed = placing.step(ctx.store, place, ctx.now_ms, &portable.value, PLACED_A_SLICE);
+            if !placed.expect("what a store has written can be read") {
+                return false;
+            }
+            ctx.store.cell(*to, args.at(2), ctx.now_ms).set_deadline(portable.deadline);
+            copied(ctx, *to, portable.kind, args.at(2));
+            reply.int(1);
+            return true;
+        }
+        let entry = ctx.store.glance(ctx.db, args.at(1), ctx.now_ms).expect("nobody changes it meanwhile");
+        if dumping.as_mut().is_some_and(|dumping| dumping.step(entry)) {
+            let portable = entry.portable_of(dumping.take().expect("it was there above"));
+            let placing = Placing::new(portable.placed());
+            *put = Some((portable, placing));
+        }
+        false
+    }
 }
 
 pub static COPY: Together = Together {

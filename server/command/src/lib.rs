@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 pub mod bitmap;
+mod blocks;
 pub mod cluster;
 pub mod commands;
 pub mod connection;

@@ -300,7 +300,7 @@ pub trait Job: Send {
         false
     }
     /// What it must know before it goes on; asked for when `step` has said false. Only of keys that the ask names, or of a row that
-    /// `roams`; only if it `holds`; and not where all keys lie on one shard and `Together` is run there at once.
+    /// `roams`; and only if it `holds`.
     fn wants(&mut self) -> Option<Wanted> {
         None
     }
@@ -330,7 +330,7 @@ pub trait Walk {
 /// What a reading of one key leaves, to travel home.
 pub type Parcel = Box<dyn Any + Send>;
 
-/// Called with the same key until it gives the parcel, about 100 µs at a time.
+/// Called with the same key until it gives the parcel, about 100 µs at a time. A parcel that is a `Found` stands for itself.
 pub type ReadOn = Box<dyn FnMut(&mut Ctx<'_>, &[u8]) -> Option<Parcel>>;
 
 /// Called with the same key until it says true, about 100 µs at a time.

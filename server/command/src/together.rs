@@ -5,10 +5,15 @@
 use crate::context::{Class, Ctx};
 use crate::keep::missed;
 use crate::row::{
-    Decide, Fetched, Job, KeyWrite, Parcel, Read, ReadOn, Reading, Resolved, Together, Walk, Write, WriteOn, Writing,
+    Decide, Fetched, Job, KeyWrite, Parcel, Read, ReadOn, Reading, Resolved, Together, Told, Walk, Wanted, Write,
+    WriteOn, Writing,
 };
 use base::{Args, DbId, Reply};
-use store::Portable;
+use store::rdb::{Dumping, Placing};
+use store::{Kind, Portable};
+
+/// Elements of a large value that are placed in a slice.
+pub(crate) const PLACED_A_SLICE: usize = 500;
 
 /// What a far shard found, owned, to travel.
 pub enum Found {
@@ -20,6 +25,11 @@ pub enum Found {
 }
 
 impl Found {
+    /// What a reading that took long has left.
+    pub fn of(parcel: Parcel) -> Found {
+        parcel.downcast::<Found>().map_or_else(Found::Parcel, |found| *found)
+    }
+
     /// For `decide`, which finds a parcel in `Decide::parcels`.
     pub fn fetched(&self) -> Fetched<'_> {
         match self {
@@ -54,11 +64,15 @@ pub fn fetch(ctx: &mut Ctx<'_>, key: &[u8], read: &Read) -> Result<Found, ReadOn
         cell.touch();
     }
     let version = if let Read::Versioned = read { cell.version().unwrap_or(0) } else { 0 };
+    let takes = matches!(read, Read::Entry | Read::Versioned | Read::Move);
+    let mut later = None;
     let found = match cell.entry() {
         None => Found::Absent,
-        Some(entry) if matches!(read, Read::Entry | Read::Versioned | Read::Move) => {
-            Found::Entry { portable: entry.portable(), version }
+        Some(entry) if takes && !entry.is_string() && entry.is_large() => {
+            later = Some(entry.begin_dump(false));
+            Found::Present
         }
+        Some(entry) if takes => Found::Entry { portable: entry.portable(), version },
         Some(_) => Found::Present,
     };
     if counted {
@@ -67,7 +81,73 @@ pub fn fetch(ctx: &mut Ctx<'_>, key: &[u8], read: &Read) -> Result<Found, ReadOn
             missed(ctx, key);
         }
     }
-    Ok(found)
+    match later {
+        Some(dumping) => Err(read_on(dumping, version)),
+        None => Ok(found),
+    }
+}
+
+/// Writes a large value, to travel, in slices.
+fn read_on(dumping: Dumping, version: u64) -> ReadOn {
+    let mut dumping = Some(dumping);
+    Box::new(move |ctx, key| {
+        let entry = ctx.store.glance(ctx.db, key, ctx.now_ms);
+        let found = match (entry, &mut dumping) {
+            (Some(entry), Some(under_way)) => {
+                if !under_way.step(entry) {
+                    return None;
+                }
+                let portable = entry.portable_of(dumping.take()?);
+                Found::Entry { portable, version }
+            }
+            // Its deadline has come meanwhile.
+            _ => Found::Absent,
+        };
+        Some(Box::new(found))
+    })
+}
+
+/// Keys whose entries are asked for before they are read.
+const AHEAD: usize = 16;
+
+/// What has been read of several keys.
+#[derive(Default)]
+pub struct ReadSoFar {
+    pub found: Vec<Found>,
+    /// The reading of the next key, which takes longer than a slice.
+    under_way: Option<ReadOn>,
+}
+
+impl ReadSoFar {
+    /// Reads on, at most `count` keys. True when all of `keys` are read.
+    pub fn go_on(&mut self, ctx: &mut Ctx<'_>, keys: Args<'_>, reads: &[(DbId, Read)], count: Option<usize>) -> bool {
+        let ReadSoFar { found, under_way } = self;
+        if let Some(read_on) = under_way {
+            let n = found.len();
+            ctx.db = reads[n].0;
+            let Some(parcel) = read_on(ctx, keys.at(n)) else { return false };
+            *under_way = None;
+            found.push(Found::of(parcel));
+        }
+        let end = count.map_or(keys.len(), |count| keys.len().min(found.len() + count));
+        for n in found.len()..end {
+            if count.is_some() && n % AHEAD == 0 {
+                let ahead = n..end.min(n + AHEAD);
+                ahead.clone().for_each(|n| ctx.store.prefetch(reads[n].0, keys.at(n)));
+                ahead.for_each(|n| ctx.store.prefetch_entry(reads[n].0, keys.at(n)));
+            }
+            let (db, read) = &reads[n];
+            ctx.db = *db;
+            match fetch(ctx, keys.at(n), read) {
+                Ok(one) => found.push(one),
+                Err(read_on) => {
+                    *under_way = Some(read_on);
+                    return false;
+                }
+            }
+        }
+        end == keys.len()
+    }
 }
 
 /// Carries out what `decide` wants of one key of `ctx.db`, or begins to.
@@ -86,13 +166,12 @@ pub fn apply(ctx: &mut Ctx<'_>, key: &[u8], write: Write) -> Writing {
             }
         }
         Write::Put(portable, told) => {
+            if let Some(placing) = portable.placing() {
+                return Writing::More(put_on(portable, placing, told, there));
+            }
             let kind = portable.kind;
             cell.put_portable(portable);
-            if told.anew || !there {
-                ctx.ready(kind, key);
-                ctx.notify(Class::NEW, "new", key);
-            }
-            ctx.notify(told.class, told.event, key);
+            put(ctx, key, kind, told, there);
         }
         Write::Deadline(_) if !there => {}
         Write::Deadline(deadline) if deadline.is_some_and(|d| d <= now_ms) => {
@@ -113,6 +192,29 @@ pub fn apply(ctx: &mut Ctx<'_>, key: &[u8], write: Write) -> Writing {
     Writing::Done
 }
 
+/// Tells of what was put.
+fn put(ctx: &mut Ctx<'_>, key: &[u8], kind: Kind, told: Told, there: bool) {
+    if told.anew || !there {
+        ctx.ready(kind, key);
+        ctx.notify(Class::NEW, "new", key);
+    }
+    ctx.notify(told.class, told.event, key);
+}
+
+/// Puts a large value in slices. `there`: in place of another.
+fn put_on(portable: Portable, mut placing: Placing, told: Told, there: bool) -> WriteOn {
+    Box::new(move |ctx, key| {
+        let place = (ctx.db, key);
+        let placed = placing.step(ctx.store, place, ctx.now_ms, &portable.value, PLACED_A_SLICE);
+        if !placed.expect("what a store has written can be read") {
+            return false;
+        }
+        ctx.store.cell(ctx.db, key, ctx.now_ms).set_deadline(portable.deadline);
+        put(ctx, key, portable.kind, told, there);
+        true
+    })
+}
+
 /// Both steps of `together` at once, on keys that all lie on this shard and that nobody else holds. `keys`: the words that
 /// are keys. What takes longer than a slice is left in `ctx.walk`. Some when the client has to wait: then nothing was spoken.
 pub fn run_here(
@@ -129,6 +231,7 @@ pub fn run_here(
         reading: None,
         decided: false,
         job: None,
+        round: None,
         worked: false,
         left: Vec::new(),
         writes: Vec::new().into_iter(),
@@ -170,6 +273,8 @@ struct Whole {
     reading: Option<ReadOn>,
     decided: bool,
     job: Option<Box<dyn Job>>,
+    /// What the job wants to know.
+    round: Option<(Wanted, ReadSoFar)>,
     /// Of the job: it speaks.
     worked: bool,
     /// What it has left to be written.
@@ -191,7 +296,7 @@ impl Whole {
             ctx.db = self.together.place(args, n, selected, ctx.limits.databases);
             let read = match self.reading.take() {
                 None => fetch(ctx, key, &(self.together.read)(args, n)),
-                Some(mut read_on) => read_on(ctx, key).map(Found::Parcel).ok_or(read_on),
+                Some(mut read_on) => read_on(ctx, key).map(Found::of).ok_or(read_on),
             };
             ctx.db = selected;
             match read {
@@ -222,9 +327,22 @@ impl Whole {
             self.writes = std::mem::take(&mut self.left).into_iter();
         }
         if let Some(job) = &mut self.job {
-            if !self.worked {
-                self.worked = job.step(JOB_UNITS);
-                debug_assert!(self.worked || job.wants().is_none(), "all that is wanted lies here, where it was read");
+            if let Some((Wanted { keys, reads }, so_far)) = &mut self.round {
+                // One key a slice.
+                let done = so_far.go_on(ctx, keys.args(), reads, Some(1));
+                ctx.db = selected;
+                if done {
+                    job.heard(std::mem::take(&mut so_far.found));
+                    self.round = None;
+                }
+                return false;
+            }
+            self.worked = self.worked || job.step(JOB_UNITS);
+            if !self.worked
+                && let Some(wanted) = job.wants()
+            {
+                self.round = Some((wanted, ReadSoFar::default()));
+                return false;
             }
             if !self.worked || !job.finish(&mut self.left, reply) {
                 return false;

@@ -11,6 +11,7 @@ mod range;
 mod remove;
 mod rows;
 mod scan;
+mod sift;
 
 pub(crate) use add::add_places;
 pub(crate) use gather::{Bunch, Held, store_write};

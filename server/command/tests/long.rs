@@ -75,7 +75,7 @@ fn in_order(reply: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn large_sets_are_intersected_over_shards_as_on_one_store() {
+fn large_sets_are_combined_over_shards_as_on_one_store() {
     let mut asks = Vec::new();
     // Multiples of 2, of 3, of 5: numbers, and names.
     for (key, step, count) in [("two", 2, 4_000), ("three", 3, 2_500), ("five", 5, 1_200), ("small", 6, 300)] {
@@ -106,6 +106,17 @@ fn large_sets_are_intersected_over_shards_as_on_one_store() {
         "EXISTS d",
         "SUNION three five small",
         "SDIFF threen fiven",
+        "SDIFF three five",
+        "SDIFF three five small",
+        "SDIFF small three five",
+        "SDIFF threen nothing smalln fiven",
+        "SDIFF nothing three",
+        "SDIFF three three",
+        "SDIFF three",
+        "SDIFFSTORE d threen fiven smalln",
+        "SMEMBERS d",
+        "SDIFFSTORE three three five",
+        "SMEMBERS three",
     ] {
         asks.push(line(text));
     }
@@ -138,6 +149,57 @@ fn many_elements_are_taken_over_shards_as_on_one_store() {
         "ZMPOP 2 nothing z MIN COUNT 1",
         "ZMPOP 2 z nothing MIN COUNT 9999",
         "EXISTS z",
+    ] {
+        asks.push(line(text));
+    }
+    same_on_both(&mut [Handlers::new(1), Handlers::new(3)], asks);
+}
+
+#[test]
+fn large_sorted_sets_are_combined_over_shards_as_on_one_store() {
+    let mut asks = Vec::new();
+    for (key, step, count) in [("two", 2, 4_000), ("three", 3, 2_500), ("five", 5, 1_500), ("small", 6, 300)] {
+        for from in (0..count).step_by(100) {
+            // Tenths have no exact sums: the order in which they are added shows.
+            let members =
+                (from..from + 100).flat_map(|n| [format!("{}", (n % 89) as f64 / 10.0), format!("m{}", n * step)]);
+            asks.push([line(&format!("ZADD {key}")), members.collect()].concat());
+        }
+    }
+    for from in (0..3_000).step_by(100) {
+        asks.push([line("SADD set"), (from..from + 100).map(|n| format!("m{}", n * 2)).collect()].concat());
+    }
+    for text in [
+        "ZINTER 2 two three WITHSCORES",
+        "ZINTER 3 three two five WEIGHTS 0.1 0.3 0.7 WITHSCORES",
+        "ZINTER 3 small three two AGGREGATE MAX WITHSCORES",
+        "ZINTER 2 set three WITHSCORES",
+        "ZINTER 2 three set WEIGHTS 2 3 AGGREGATE MIN WITHSCORES",
+        "ZINTER 1 two WITHSCORES",
+        "ZINTER 2 two two WITHSCORES",
+        "ZINTER 3 two nothing three",
+        "ZINTERCARD 2 two three",
+        "ZINTERCARD 3 two three set LIMIT 17",
+        "ZINTERSTORE d 2 two three AGGREGATE MAX",
+        "ZRANGE d 0 -1 WITHSCORES",
+        "ZDIFF 2 two three WITHSCORES",
+        "ZDIFF 3 two small set WITHSCORES",
+        "ZDIFF 2 small two WITHSCORES",
+        "ZDIFF 2 set two WITHSCORES",
+        "ZDIFF 2 nothing two",
+        "ZDIFF 3 two nothing three WITHSCORES",
+        "ZDIFF 1 two WITHSCORES",
+        "ZDIFFSTORE two 2 two five",
+        "ZRANGE two 0 -1 WITHSCORES",
+        "ZINTERSTORE three 2 three set",
+        "ZRANGE three 0 -1 WITHSCORES",
+        "RENAME five other",
+        "ZRANGE other 0 -1 WITHSCORES",
+        "COPY other copy",
+        "ZRANGE copy 0 -1 WITHSCORES",
+        "OBJECT ENCODING copy",
+        "COPY set other REPLACE",
+        "SMEMBERS other",
     ] {
         asks.push(line(text));
     }

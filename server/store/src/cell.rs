@@ -4,7 +4,6 @@ use crate::entry::{Content, Facts, Owned, PACKED_BYTES_MAX, Ref};
 use crate::heap::Heap;
 use crate::journal::{Journal, Op, resolved};
 use crate::object::Object;
-use crate::rdb::Placed;
 use crate::rng::Rng;
 use crate::store::Store;
 use crate::table::{Ground, Spot};
@@ -242,15 +241,18 @@ impl Cell<'_> {
     /// buffer) should be copied by the caller, or it holds all of that.
     pub fn put_portable(&mut self, portable: Portable) {
         if portable.kind != Kind::String {
-            let placed = Placed::AsItWas { large: portable.encoding == Encoding::Raw };
-            self.put_rdb(&portable.value, placed).expect("what a store has written can be read");
+            self.put_rdb(&portable.value, portable.placed()).expect("what a store has written can be read");
             self.set_deadline(portable.deadline);
             return;
         }
         let deadline = portable.deadline.map_or(Deadline::None, Deadline::At);
-        let put = Put { deadline, flags: portable.flags, encoding: portable.encoding };
-        self.write(Content::lent(&portable.value), put);
-        self.note_string(&portable.value, put);
+        self.put_lent(&portable.value, Put { deadline, flags: portable.flags, encoding: portable.encoding });
+    }
+
+    /// As `put`; a large value is kept as it is.
+    pub(crate) fn put_lent(&mut self, value: &Bytes, put: Put) {
+        self.write(Content::lent(value), put);
+        self.note_string(value, put);
     }
 
     fn write(&mut self, content: Content<'_>, put: Put) {

@@ -31,6 +31,8 @@ const FORM_SHIFT: u32 = 32;
 const OBJECT: u64 = 3;
 /// A packed collection is shorter than this: the header has 16 bits for a value's length.
 pub const PACKED_BYTES_MAX: usize = 60_000;
+/// Up to this many zeros are written where a string is lengthened; more are had from the allocator.
+const LAZY_ZEROS_BYTES: usize = 1 << 18;
 const DEADLINE: u64 = 1 << 34;
 const VERSION: u64 = 1 << 35;
 const FLAGS: u64 = 1 << 36;
@@ -682,8 +684,10 @@ impl Owned {
     /// Lengthens the value to `len` with zeros if it is shorter, then lets `edit` work on it.
     pub fn extend(mut self, heap: &mut Heap, len: usize, edit: impl FnOnce(&mut [u8])) -> Owned {
         let old = self.get().header();
-        if old.has(SHARED) {
-            let room = len.saturating_sub(self.get().value().len());
+        let have = self.get().value().len();
+        let room = len.saturating_sub(have);
+        // Zeros that are more than what is there come from below, where they cost no time.
+        if old.has(SHARED) && (room <= have || room < LAZY_ZEROS_BYTES) {
             self.get_mut().edit_apart(room, |value| {
                 if value.len() < len {
                     value.resize(len, 0);
@@ -692,7 +696,6 @@ impl Owned {
             });
             return self;
         }
-        let have = old.value_len();
         if len < SHARED_VALUE_BYTES_MIN {
             let len = len.max(have);
             let from = self.get().block_bytes();

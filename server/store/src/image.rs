@@ -158,7 +158,7 @@ pub(crate) struct Remarking {
 }
 
 /// Whether a value is written in pieces.
-fn is_large(raw: Ref<'_>) -> bool {
+pub(crate) fn is_large(raw: Ref<'_>) -> bool {
     match raw.object() {
         Some(object) => object.weight() > WEIGHT_MAX || object.allocated() > BYTES_MAX,
         None => raw.shared().is_some_and(|text| text.len() > TEXT_BYTES_MAX),

@@ -204,6 +204,22 @@ pub struct Portable {
     pub encoding: Encoding,
 }
 
+impl Portable {
+    /// A string's bytes by themselves never take long to be put; a body of more bytes than this does.
+    const AT_ONCE_BYTES: usize = 1 << 13;
+
+    /// Where it takes more than a slice to put it: what puts `value` in slices, but for its deadline.
+    pub fn placing(&self) -> Option<rdb::Placing> {
+        let is_long = self.kind != Kind::String && self.value.len() > Self::AT_ONCE_BYTES;
+        is_long.then(|| rdb::Placing::new(self.placed()))
+    }
+
+    /// How `value` is to be kept.
+    pub fn placed(&self) -> rdb::Placed {
+        rdb::Placed::AsItWas { large: self.encoding == Encoding::Raw }
+    }
+}
+
 /// Counters since the start or the last `reset_counters`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {

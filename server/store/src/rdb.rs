@@ -8,6 +8,7 @@
 //! hashes whose fields have deadlines.
 
 mod crc;
+mod dumping;
 pub mod file;
 mod lzf;
 mod old;
@@ -20,8 +21,9 @@ mod stream;
 pub(crate) mod write;
 
 pub use crc::{crc64, crc64_joined};
+pub use dumping::{Checking, Dumping};
 pub use lzf::Lzf;
-pub use place::Placed;
+pub use place::{Placed, Placing};
 pub use recode::{RECODE_VERSION_MIN, Recoded, recode};
 
 pub(crate) use lzf::{Packing, Slice};
@@ -113,8 +115,29 @@ pub fn list_body<'a>(elements: impl ExactSizeIterator<Item = &'a [u8]>) -> Vec<u
 
 /// The value in what DUMP gave. None: the version is too high, or the checksum is wrong.
 pub fn undumped(payload: &[u8]) -> Option<&[u8]> {
-    let (value, footer) = payload.split_at_checked(payload.len().checked_sub(FOOTER_BYTES)?)?;
+    let mut checking = Checking::begin(payload)?;
+    let good = loop {
+        if let Some(good) = checking.step(payload) {
+            break good;
+        }
+    };
+    good.then(|| value_of(payload))
+}
+
+/// The value in what DUMP gave and `Checking` has found good.
+pub fn value_of(payload: &[u8]) -> &[u8] {
+    &payload[..payload.len() - FOOTER_BYTES]
+}
+
+/// What DUMP gave ends with.
+struct Footer {
+    version: u16,
+    sum: u64,
+}
+
+fn footer(payload: &[u8]) -> Option<Footer> {
+    let (_, footer) = payload.split_at_checked(payload.len().checked_sub(FOOTER_BYTES)?)?;
     let (version, sum) = footer.split_first_chunk::<2>()?;
-    let good = u16::from_le_bytes(*version) <= VERSION_MAX && crc64(crc64(0, value), version).to_le_bytes() == *sum;
-    good.then_some(value)
+    let sum = sum.try_into().expect("eight bytes are left");
+    Some(Footer { version: u16::from_le_bytes(*version), sum: u64::from_le_bytes(sum) })
 }

@@ -70,6 +70,8 @@ pub struct Store {
     pub(crate) apart_bytes: usize,
     /// Entries that must not go of themselves: (table, hash of the key).
     pinned: Vec<(u16, u64)>,
+    /// The table in which large values are made before they take their keys' places: it is in no database and in no graveyard.
+    workshop: Option<u16>,
     pub(crate) image: Option<Box<Image>>,
     pub(crate) remarking: Option<Remarking>,
 }
@@ -112,6 +114,7 @@ impl Store {
             journal: None,
             apart_bytes: 0,
             pinned: Vec::new(),
+            workshop: None,
             image: None,
             remarking: None,
         }
@@ -274,27 +277,7 @@ impl Store {
     pub fn flush(&mut self, db: DbId) {
         let old = self.dbs[db.index()];
         let len = self.places[old as usize].table.len();
-        if self.vacant.is_empty() && self.places.len() > u16::MAX as usize {
-            // No number is left: tens of thousands of flushes without a `bury`.
-            while self.vacant.is_empty() && self.next_grave().is_some() {
-                self.bury(usize::MAX);
-            }
-            if self.vacant.is_empty() {
-                self.image_hurry();
-                while self.vacant.is_empty() && self.bury(usize::MAX) {}
-            }
-        }
-        let place = Place { table: Table::new(&mut self.ground), db: Some(db) };
-        let new = match self.vacant.pop() {
-            Some(number) => {
-                self.places[number as usize] = place;
-                number
-            }
-            None => {
-                self.places.push(place);
-                u16::try_from(self.places.len() - 1).expect("numbers were freed above")
-            }
-        };
+        let new = self.add_table(Some(db));
         self.dbs[db.index()] = new;
         self.places[old as usize].db = None;
         if len > 0
@@ -306,6 +289,31 @@ impl Store {
             self.bury_table(old, usize::MAX);
         } else {
             self.graves.push_back(old);
+        }
+    }
+
+    /// An empty table; its number.
+    fn add_table(&mut self, db: Option<DbId>) -> u16 {
+        if self.vacant.is_empty() && self.places.len() > u16::MAX as usize {
+            // No number is left: tens of thousands of flushes without a `bury`.
+            while self.vacant.is_empty() && self.next_grave().is_some() {
+                self.bury(usize::MAX);
+            }
+            if self.vacant.is_empty() {
+                self.image_hurry();
+                while self.vacant.is_empty() && self.bury(usize::MAX) {}
+            }
+        }
+        let place = Place { table: Table::new(&mut self.ground), db };
+        match self.vacant.pop() {
+            Some(number) => {
+                self.places[number as usize] = place;
+                number
+            }
+            None => {
+                self.places.push(place);
+                u16::try_from(self.places.len() - 1).expect("numbers were freed above")
+            }
         }
     }
 
@@ -440,6 +448,31 @@ impl Store {
         self.unpin_hash(self.dbs[db.index()], self.ground.keyed.hash(key));
     }
 
+    /// Something for `key` is about to be made in the workshop.
+    pub(crate) fn open_workshop(&mut self, key: &[u8]) {
+        let table = self.workshop.unwrap_or_else(|| self.add_table(None));
+        self.workshop = Some(table);
+        self.pin_hash(table, self.ground.keyed.hash(key));
+    }
+
+    /// What is made for `key`. Its journal must be away.
+    pub(crate) fn aside<'a>(&'a mut self, key: &'a [u8], now_ms: u64) -> Cell<'a> {
+        let table = self.workshop.expect("callers have opened it");
+        let hash = self.ground.keyed.hash(key);
+        let spot = self.places[table as usize].table.find(hash, key);
+        Cell { store: self, table, hash, key, spot, now_ms }
+    }
+
+    /// It was taken out.
+    pub(crate) fn close_workshop(&mut self, key: &[u8]) {
+        let table = self.workshop.expect("callers have opened it");
+        self.unpin_hash(table, self.ground.keyed.hash(key));
+    }
+
+    fn is_working(&self) -> bool {
+        self.workshop.is_some_and(|table| self.places[table as usize].table.len() > 0)
+    }
+
     pub(crate) fn pin_hash(&mut self, table: u16, hash: u64) {
         self.pinned.push((table, hash));
     }
@@ -544,7 +577,7 @@ impl Store {
             timers += deadlines;
         }
         let keeping = self.image.as_ref().is_some_and(|image| image.is_keeping());
-        if self.graves.is_empty() && self.objects.is_empty() && !keeping {
+        if self.graves.is_empty() && self.objects.is_empty() && !keeping && !self.is_working() {
             assert_eq!(timers, self.wheel.live(), "every timer has an entry");
             assert_eq!(field_timers, self.fields.live(), "every timer of fields has a hash");
             assert_eq!(apart, self.apart_bytes, "bytes kept apart");

@@ -10,7 +10,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use store::hash::HashCell;
 use store::list::End;
-use store::rdb::{Placed, crc64, undumped};
+use store::rdb::{BadData, Placed, Placing, crc64, undumped};
 use store::set::SetCell;
 use store::zset::{How, ZsetMut, ZsetRef};
 use store::{Body, Deadline, Encoding, Entry, Put, Store};
@@ -159,9 +159,26 @@ fn what_is_written_is_read() {
         let (payload, portable) = (entry.dump(), entry.portable());
 
         // As it travels: the form stays as well.
-        store.cell(DbId::ZERO, b"other", NOW_MS).put_portable(portable);
+        store.cell(DbId::ZERO, b"other", NOW_MS).put_portable(portable.clone());
         assert_eq!(read(&mut store, b"other").as_ref(), Some(&value));
         assert_eq!(form(store.peek(DbId::ZERO, b"other", NOW_MS).unwrap()).0, before.0);
+
+        // The same in slices.
+        let mut dumping = store.peek(DbId::ZERO, KEY, NOW_MS).unwrap().begin_dump(true);
+        while !dumping.step(store.peek(DbId::ZERO, KEY, NOW_MS).unwrap()) {}
+        assert_eq!(dumping.into_payload().concat(), payload);
+        let mut dumping = store.peek(DbId::ZERO, KEY, NOW_MS).unwrap().begin_dump(false);
+        while !dumping.step(store.peek(DbId::ZERO, KEY, NOW_MS).unwrap()) {}
+        assert_eq!(store.peek(DbId::ZERO, KEY, NOW_MS).unwrap().portable_of(dumping), portable);
+        if portable.kind != store::Kind::String {
+            put_in_slices(&mut store, b"sliced", &portable.value, portable.placed(), 1 + dice.below(9) as usize)
+                .unwrap();
+            assert_eq!(read(&mut store, b"sliced").as_ref(), Some(&value));
+            assert_eq!(form(store.peek(DbId::ZERO, b"sliced", NOW_MS).unwrap()).0, before.0);
+        }
+        put_in_slices(&mut store, b"sliced", undumped(&payload).unwrap(), Placed::ByThresholds, 7).unwrap();
+        assert_eq!(read(&mut store, b"sliced").as_ref(), Some(&value));
+        store.verify();
 
         // As RESTORE takes it, in place of what is there.
         let body = undumped(&payload).expect("it has a good end");
@@ -169,6 +186,21 @@ fn what_is_written_is_read() {
         assert_eq!(read(&mut store, b"other").as_ref(), Some(&value));
         store.verify();
     }
+}
+
+/// As `put_rdb`, some elements at a time; meanwhile what was there stays.
+fn put_in_slices(store: &mut Store, key: &[u8], body: &[u8], placed: Placed, count: usize) -> Result<(), BadData> {
+    let before = read(store, key);
+    let mut placing = Placing::new(placed);
+    let mut steps = 0;
+    while !placing.step(store, (DbId::ZERO, key), NOW_MS, body, count)? {
+        steps += 1;
+        if steps % 100 == 1 {
+            assert_eq!(read(store, key), before);
+            store.verify();
+        }
+    }
+    Ok(())
 }
 
 #[test]
@@ -237,8 +269,17 @@ fn bodies_that_were_tampered_with_do_no_harm() {
                     _ => body[0] = dice.below(28) as u8,
                 }
             }
+            let sliced = put_in_slices(&mut store, b"sliced", &body, Placed::ByThresholds, 3);
             let mut cell = store.cell(DbId::ZERO, b"other", NOW_MS);
-            match cell.put_rdb(&body, Placed::ByThresholds) {
+            let whole = cell.put_rdb(&body, Placed::ByThresholds);
+            assert_eq!(sliced, whole, "seed {seed}");
+            if whole.is_ok() {
+                let mut dump = |key: &[u8]| store.peek(DbId::ZERO, key, NOW_MS).map(Entry::dump);
+                assert_eq!(dump(b"sliced"), dump(b"other"), "seed {seed}");
+                store.cell(DbId::ZERO, b"sliced", NOW_MS).remove();
+            }
+            let mut cell = store.cell(DbId::ZERO, b"other", NOW_MS);
+            match whole {
                 Ok(()) => {
                     taken += 1;
                     cell.remove();

@@ -4,18 +4,44 @@
 
 use crate::context::{Class, Ctx};
 use crate::keep::{lookup, missed, or_fault};
+use crate::row::Walk;
+use crate::together::PLACED_A_SLICE;
 use base::number::parse_i64;
 use base::{Args, Fault, Reply};
-use store::rdb::{Placed, undumped};
+use store::rdb::{Checking, Dumping, Placed, Placing, value_of};
+
+/// Payloads up to this are restored at once.
+const AT_ONCE_BYTES: usize = 1 << 13;
 
 /// DUMP key
 pub fn dump(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut dyn Reply) {
-    match ctx.store.read(ctx.db, &args[1], ctx.now_ms, !ctx.no_touch).map(|entry| entry.dump()) {
-        Some(payload) => reply.shared(payload.into()),
+    match ctx.store.read(ctx.db, &args[1], ctx.now_ms, !ctx.no_touch) {
+        Some(entry) if entry.is_large() => {
+            let dumping = Some(entry.begin_dump(true));
+            ctx.walk = Some(Box::new(Dump { dumping }));
+        }
+        Some(entry) => reply.shared(entry.dump().into()),
         None => {
             missed(ctx, &args[1]);
             reply.null();
         }
+    }
+}
+
+/// DUMP of a large value.
+struct Dump {
+    dumping: Option<Dumping>,
+}
+
+impl Walk for Dump {
+    fn step(&mut self, ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut dyn Reply) -> bool {
+        let entry = ctx.store.glance(ctx.db, &args[1], ctx.now_ms).expect("nobody changes it meanwhile");
+        if !self.dumping.as_mut().is_some_and(|dumping| dumping.step(entry)) {
+            return false;
+        }
+        let dumping = self.dumping.take().expect("it was there above");
+        reply.shared_parts(dumping.into_payload());
+        true
     }
 }
 
@@ -67,38 +93,86 @@ pub fn restore(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut dyn Reply) {
     }
     let ttl = or_fault!(parse_i64(&args[2]).ok_or(Fault::NotInteger), reply);
     let ttl = or_fault!(u64::try_from(ttl).map_err(|_| Fault::err("Invalid TTL value, must be >= 0")), reply);
-    let Some(value) = undumped(&args[3]) else {
-        return reply.fault(&Fault::err("DUMP payload version or checksum are wrong"));
-    };
     let deadline = match ttl {
         0 => None,
         at if options.absolute => Some(at),
         after => Some(after.saturating_add(now_ms).min(i64::MAX as u64)),
     };
-    let mut cell = ctx.store.cell(ctx.db, key, now_ms);
-    let replaced = cell.entry().is_some();
-    if cell.put_rdb(value, Placed::ByThresholds).is_err() {
-        return reply.fault(&Fault::err("Bad data format"));
+    let payload = &args[3];
+    let replaced = ctx.store.cell(ctx.db, key, now_ms).entry().is_some();
+    let mut restoring = Restoring { options, deadline, replaced, checking: Checking::begin(payload), placing: None };
+    if payload.len() > AT_ONCE_BYTES {
+        ctx.walk = Some(Box::new(restoring));
+    } else {
+        while !restoring.go_on(ctx, args, usize::MAX, reply) {}
     }
-    if deadline.is_some_and(|at| at <= now_ms) {
-        cell.remove();
-        if replaced {
-            ctx.notify(Class::GENERIC, "del", key);
+}
+
+/// RESTORE at work.
+struct Restoring {
+    options: Options,
+    deadline: Option<u64>,
+    /// There was something at the key.
+    replaced: bool,
+    /// None: the payload is none.
+    checking: Option<Checking>,
+    /// Once the payload was found good.
+    placing: Option<Placing>,
+}
+
+impl Restoring {
+    /// Goes on with about `count` elements. True when all is done, and the reply spoken.
+    fn go_on(&mut self, ctx: &mut Ctx<'_>, args: Args<'_>, count: usize, reply: &mut dyn Reply) -> bool {
+        let (key, payload) = (&args[1], &args[3]);
+        let Some(placing) = &mut self.placing else {
+            match self.checking.as_mut().map_or(Some(false), |checking| checking.step(payload)) {
+                None => return false,
+                Some(true) => self.placing = Some(Placing::new(Placed::ByThresholds)),
+                Some(false) => {
+                    reply.fault(&Fault::err("DUMP payload version or checksum are wrong"));
+                    return true;
+                }
+            }
+            return false;
+        };
+        match placing.step(ctx.store, (ctx.db, key), ctx.now_ms, value_of(payload), count) {
+            Ok(false) => return false,
+            Ok(true) => self.finish(ctx, key, reply),
+            Err(_) => reply.fault(&Fault::err("Bad data format")),
         }
-        return reply.ok();
+        true
     }
-    let kind = cell.kind();
-    if let Some(kind) = kind {
-        cell.set_deadline(deadline);
-        if let Some(seconds) = options.idle_seconds {
-            cell.set_idle_ms(seconds.saturating_mul(1000));
+
+    /// The value is at its key.
+    fn finish(&self, ctx: &mut Ctx<'_>, key: &[u8], reply: &mut dyn Reply) {
+        let Restoring { options, deadline, replaced, .. } = self;
+        let mut cell = ctx.store.cell(ctx.db, key, ctx.now_ms);
+        if deadline.is_some_and(|at| at <= ctx.now_ms) {
+            cell.remove();
+            if *replaced {
+                ctx.notify(Class::GENERIC, "del", key);
+            }
+            return reply.ok();
         }
-        if let Some(frequency) = options.frequency {
-            cell.set_frequency(frequency);
+        let kind = cell.kind();
+        if let Some(kind) = kind {
+            cell.set_deadline(*deadline);
+            if let Some(seconds) = options.idle_seconds {
+                cell.set_idle_ms(seconds.saturating_mul(1000));
+            }
+            if let Some(frequency) = options.frequency {
+                cell.set_frequency(frequency);
+            }
+            ctx.ready(kind, key);
+            ctx.notify(Class::NEW, "new", key);
         }
-        ctx.ready(kind, key);
-        ctx.notify(Class::NEW, "new", key);
+        ctx.notify(Class::GENERIC, "restore", key);
+        reply.ok();
     }
-    ctx.notify(Class::GENERIC, "restore", key);
-    reply.ok();
+}
+
+impl Walk for Restoring {
+    fn step(&mut self, ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut dyn Reply) -> bool {
+        self.go_on(ctx, args, PLACED_A_SLICE, reply)
+    }
 }

@@ -7,6 +7,7 @@
 mod machine;
 mod pattern;
 
+use crate::blocks::Drain;
 use crate::context::{Class, Ctx};
 use crate::keep::{appeared, or_fault, same_db};
 use crate::row::{
@@ -191,7 +192,7 @@ fn speak(decide: &mut Decide<'_>, args: Args<'_>, _: &[Fetched<'_>], readonly: b
         Made::Sorted(Ok(sorted)) => Outcome::new(db, stores, sorted),
         Made::Loaded(sorting) => {
             let told = Vec::new().into_iter();
-            let outcome = Outcome::new(db, stores, Sorted::new());
+            let outcome = Outcome::new(db, stores, Sorted::default());
             decide.job = Some(Box::new(Far { sorting, told, asks: false, fault: None, outcome }));
             return;
         }
@@ -207,13 +208,14 @@ fn speak(decide: &mut Decide<'_>, args: Args<'_>, _: &[Fetched<'_>], readonly: b
 struct Outcome {
     db: DbId,
     stores: bool,
-    sorted: std::vec::IntoIter<Named>,
-    has_head: bool,
+    sorted: Sorted,
+    /// The same, once the reply has a head.
+    spoken: Option<Drain<Named>>,
 }
 
 impl Outcome {
     fn new(db: DbId, stores: bool, sorted: Sorted) -> Outcome {
-        Outcome { db, stores, sorted: sorted.into_iter(), has_head: false }
+        Outcome { db, stores, sorted, spoken: None }
     }
 }
 
@@ -230,16 +232,17 @@ impl Job for Outcome {
             writes.push((1, self.db, Write::Custom(Box::new(move |ctx, key| store(ctx, key, sorted)))));
             return true;
         }
-        if !std::mem::replace(&mut self.has_head, true) {
+        let left = self.spoken.get_or_insert_with(|| {
             reply.array(len);
-        }
-        for text in self.sorted.by_ref().take(SLICE) {
+            std::mem::take(&mut self.sorted).drain()
+        });
+        for text in left.by_ref().take(SLICE) {
             match text {
                 Some(text) => reply.bulk(&text),
                 None => reply.null(),
             }
         }
-        self.sorted.len() == 0
+        left.len() == 0
     }
 }
 
@@ -261,7 +264,7 @@ impl Job for Far {
                 self.asks = true;
                 return false;
             }
-            Step::Done(Ok(sorted)) => self.outcome.sorted = sorted.into_iter(),
+            Step::Done(Ok(sorted)) => self.outcome.sorted = sorted,
             Step::Done(Err(fault)) => self.fault = Some(fault),
         }
         true
@@ -295,7 +298,7 @@ impl Job for Far {
 }
 
 /// The result takes the place of whatever the key holds; none at all removes it.
-fn store(ctx: &mut Ctx<'_>, key: &[u8], mut sorted: std::vec::IntoIter<Named>) -> Writing {
+fn store(ctx: &mut Ctx<'_>, key: &[u8], sorted: Sorted) -> Writing {
     let mut cell = ctx.store.cell(ctx.db, key, ctx.now_ms);
     let there = cell.entry().is_some();
     let count = sorted.len();
@@ -306,7 +309,7 @@ fn store(ctx: &mut Ctx<'_>, key: &[u8], mut sorted: std::vec::IntoIter<Named>) -
         return Writing::Done;
     }
     if count <= SLICE {
-        let body = list_body(sorted.as_slice().iter().map(|text| text.as_deref().unwrap_or_default()));
+        let body = list_body((0..count).map(|i| sorted[i].as_deref().unwrap_or_default()));
         cell.put_rdb(&body, Placed::ByThresholds).expect("what was just written can be read");
         stored(ctx, key, there);
         return Writing::Done;
@@ -314,10 +317,11 @@ fn store(ctx: &mut Ctx<'_>, key: &[u8], mut sorted: std::vec::IntoIter<Named>) -
     cell.remove();
     // How the list is kept depends on all of it.
     let (mut summed, mut bytes) = (0, 0);
+    let (mut sorted, mut left) = (sorted, None);
     let write_on: WriteOn = Box::new(move |ctx, key| {
         if summed < count {
             let until = count.min(summed + SUMMED_A_SLICE);
-            bytes += sorted.as_slice()[summed..until].iter().flatten().map(Vec::len).sum::<usize>();
+            bytes += (summed..until).filter_map(|i| sorted[i].as_ref()).map(Vec::len).sum::<usize>();
             summed = until;
             if summed < count {
                 return false;
@@ -325,9 +329,10 @@ fn store(ctx: &mut Ctx<'_>, key: &[u8], mut sorted: std::vec::IntoIter<Named>) -
             ctx.store.cell(ctx.db, key, ctx.now_ms).list_mut().prepare_pieces(bytes, count);
         }
         let mut cell = ctx.store.cell(ctx.db, key, ctx.now_ms);
-        let piece: Vec<Named> = sorted.by_ref().take(SLICE).collect();
+        let left = left.get_or_insert_with(|| std::mem::take(&mut sorted).drain());
+        let piece: Vec<Named> = left.by_ref().take(SLICE).collect();
         cell.list_mut().push_piece(End::Tail, piece.iter().map(|text| text.as_deref().unwrap_or_default()));
-        if sorted.len() > 0 {
+        if left.len() > 0 {
             return false;
         }
         stored(ctx, key, there);

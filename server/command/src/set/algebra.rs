@@ -3,7 +3,7 @@
 //!
 //! One machine (`Algebra`) walks over members and asks other sets for them, in slices. On keys of one shard it works on the
 //! sets where they lie. Otherwise each set comes as a bag (`store::set::Bag`), packed, and a job does the same on those; of an
-//! intersection only the smallest set comes whole (`probe`).
+//! intersection only the smallest set comes whole, of a difference the first (`probe`).
 
 mod machine;
 mod probe;
@@ -253,8 +253,10 @@ enum Member {
     /// There is no set.
     Absent,
     Bag(Bag),
-    /// Of an intersection, one with so many members: they stay where they are for now.
+    /// Of an intersection or a difference, one with so many members: they stay where they are for now.
     Large(usize),
+    /// Of a difference the first, of whose members others are asked.
+    Lent(Arc<Bag>),
 }
 
 impl Member {
@@ -263,6 +265,7 @@ impl Member {
             Member::Absent => 0,
             Member::Bag(bag) => bag.len(),
             Member::Large(len) => *len,
+            Member::Lent(bag) => bag.len(),
         }
     }
 }
@@ -270,7 +273,7 @@ impl Member {
 fn read(ask: Result<Ask, Fault>, n: usize) -> Read {
     match ask {
         // The destination's value goes, whatever it is; a bad ask is refused by `decide`.
-        Ok(ask) if n >= ask.ahead() && ask.op == Op::Inter => Read::Custom(Arc::new(read_if_small)),
+        Ok(ask) if n >= ask.ahead() && ask.op != Op::Union => Read::Custom(Arc::new(read_if_small)),
         Ok(ask) if n >= ask.ahead() => Read::Custom(Arc::new(read_members)),
         _ => Read::Skip,
     }
@@ -337,8 +340,13 @@ fn decide_far(decide: &mut Decide<'_>, args: Args<'_>, ask: Ask, reply: &mut dyn
     if let Some(fault) = fault {
         return reply.fault(&fault);
     }
-    let has = |pick: fn(&Member) -> bool| operands.iter().any(pick);
-    if has(|operand| matches!(operand, Member::Large(_))) && !has(|operand| matches!(operand, Member::Absent)) {
+    let is_absent = |operand: &Member| matches!(operand, Member::Absent);
+    let is_empty = match ask.op {
+        Op::Inter => operands.iter().any(is_absent),
+        Op::Diff => operands.first().is_some_and(is_absent),
+        Op::Union => false,
+    };
+    if !is_empty && operands.iter().any(|operand| matches!(operand, Member::Large(_))) {
         let keys = (ask.first..ask.end).map(|i| args.at(i)).collect();
         decide.job = Some(Box::new(Probing::new(ask, decide.db, keys, operands)));
         return;
@@ -348,12 +356,13 @@ fn decide_far(decide: &mut Decide<'_>, args: Args<'_>, ask: Ask, reply: &mut dyn
         .map(|operand| match operand {
             Member::Absent => None,
             Member::Bag(bag) => Some(bag),
-            // One that is absent makes the intersection empty.
+            Member::Lent(_) => unreachable!("nothing is lent yet"),
+            // There is nothing that could be looked up in it.
             Member::Large(_) => Some(Bag::new()),
         })
         .collect();
     let members: usize = bags.iter().flatten().map(Bag::len).sum();
-    let mut far = Far::new(ask, decide.db, bags);
+    let mut far = Far::new(ask, decide.db, bags.into_iter().map(|bag| bag.map(Arc::new)).collect());
     if members > FAR_AT_ONCE {
         decide.job = Some(Box::new(far));
         return;
@@ -363,8 +372,8 @@ fn decide_far(decide: &mut Decide<'_>, args: Args<'_>, ask: Ask, reply: &mut dyn
 }
 
 impl Far {
-    fn new(ask: Ask, db: DbId, bags: Vec<Option<Bag>>) -> Far {
-        let lens: Vec<Option<usize>> = bags.iter().map(|bag| bag.as_ref().map(Bag::len)).collect();
+    fn new(ask: Ask, db: DbId, bags: Vec<Option<Arc<Bag>>>) -> Far {
+        let lens: Vec<Option<usize>> = bags.iter().map(|bag| bag.as_ref().map(|bag| bag.len())).collect();
         let seed = RandomState::new().build_hasher().finish();
         let algebra = Algebra::new(ask.op, ask.result, &lens, seed);
         Far { ask, db, bags, algebra, seed, computed: false, cursor: 0, drawn: Vec::new() }
@@ -374,16 +383,19 @@ impl Far {
 struct Far {
     ask: Ask,
     db: DbId,
-    bags: Vec<Option<Bag>>,
+    /// Only a difference's first, in which nothing is looked up, may be lent to other shards as well.
+    bags: Vec<Option<Arc<Bag>>>,
     algebra: Algebra,
     seed: u64,
     computed: bool,
     /// How far the result is drawn.
     cursor: u64,
     /// The result's members as bulks.
-    drawn: Vec<u8>,
+    drawn: Vec<Vec<u8>>,
 }
 
+/// Bytes of the result in one piece of memory, about.
+const DRAWN_BYTES: usize = 1 << 16;
 /// About what a member takes, in `Job`'s units.
 const MEMBER_UNITS: usize = 100;
 
@@ -394,17 +406,21 @@ impl Job for Far {
             // Members are looked up in all but the first.
             for &i in self.algebra.asked() {
                 if let Some(bag) = &mut self.bags[i]
-                    && !bag.index_some(self.seed, count)
+                    && !Arc::get_mut(bag).expect("it is lent to nobody").index_some(self.seed, count)
                 {
                     return false;
                 }
             }
             let operands: Vec<Operand<'_>> =
-                self.bags.iter().map(|bag| bag.as_ref().map_or(Operand::Absent, Operand::Bag)).collect();
+                self.bags.iter().map(|bag| bag.as_deref().map_or(Operand::Absent, Operand::Bag)).collect();
             self.computed = self.algebra.step(&operands, count);
             return self.computed && self.ask.result != Use::Speak;
         }
         let Far { algebra, cursor, drawn, .. } = self;
+        if drawn.last().is_none_or(|piece| piece.len() >= DRAWN_BYTES) {
+            drawn.push(Vec::new());
+        }
+        let drawn = drawn.last_mut().expect("pushed above");
         *cursor = algebra.out.scan(*cursor, count, |member| {
             let mut digits = [0; 20];
             let bytes = member.bytes(&mut digits);
@@ -428,7 +444,7 @@ impl Job for Far {
             Use::Speak => {
                 reply.set(out.len());
                 if !out.is_empty() {
-                    reply.drawn(std::mem::take(&mut self.drawn).into());
+                    self.drawn.drain(..).for_each(|piece| reply.drawn(piece.into()));
                 }
             }
             Use::Store(event) => {

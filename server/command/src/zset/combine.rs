@@ -1,11 +1,13 @@
 //! Room: command. Unions, intersections and differences of sorted sets and sets.
 //! Touches: base, store.
 //!
-//! What the keys hold travels here as `Bunch`es, and is worked off in slices: members are dealt by the hash of their names into
+//! What the keys hold travels here as `Bunch`es (of large operands of an intersection or a difference only what is needed, see
+//! `sift`), and is worked off in slices: members are dealt by the hash of their names into
 //! heaps of some hundred, so that each heap is combined at once with a small map; what remains of a heap is sorted, and
 //! all heaps are merged. The result comes in order, which makes a large set cheap to build.
 
 use super::gather::{Bunch, Gathering, Held, read_operand, store_write};
+use super::sift::{Operand, Sifting, read_if_small};
 use super::*;
 use crate::keep::same_db;
 use crate::row::{Decide, Job, KeyWrite, Read, Reading, Together};
@@ -25,7 +27,7 @@ const UNITS_A_MEMBER: usize = 150;
 const BLOCK: usize = 1024;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Op {
+pub(super) enum Op {
     Union,
     Inter,
     Diff,
@@ -68,8 +70,8 @@ enum Want {
 
 /// One of the commands.
 #[derive(Clone, Copy)]
-struct Verb {
-    op: Op,
+pub(super) struct Verb {
+    pub op: Op,
     want: Want,
     name: &'static str,
 }
@@ -101,7 +103,7 @@ impl Verb {
 }
 
 /// What stands behind the keys.
-struct Options {
+pub(super) struct Options {
     weights: Vec<f64>,
     aggregate: Aggregate,
     with_scores: bool,
@@ -169,11 +171,26 @@ fn decide(verb: Verb, decide: &mut Decide<'_>, args: Args<'_>, reply: &mut dyn R
     let first = verb.count_at() - 1;
     let mut operands = Vec::with_capacity(keys);
     for n in first..first + keys {
-        let bunch: Result<Bunch, Fault> = decide.parcel(n);
-        operands.push(or_fault!(bunch, reply));
+        operands.push(match verb.op {
+            Op::Union => Operand::Here(Arc::new(or_fault!(decide.parcel::<Result<Bunch, Fault>>(n), reply))),
+            _ => or_fault!(decide.parcel::<Result<Operand, Fault>>(n), reply),
+        });
     }
     let options = or_fault!(Options::parse(&verb, args, keys), reply);
-    let mut combining = Combining::new(verb, options, operands, decide.db);
+    let is_empty = match verb.op {
+        Op::Inter => operands.iter().any(|operand| operand.len() == 0),
+        Op::Diff => operands[0].len() == 0,
+        Op::Union => false,
+    };
+    if !is_empty && operands.iter().any(Operand::is_large) {
+        let at = verb.count_at() + 1;
+        let keys = (at..at + keys).map(|i| args.at(i)).collect();
+        decide.job = Some(Box::new(Sifting::new(verb, options, operands, keys, decide.db)));
+        return;
+    }
+    let lens: Vec<usize> = operands.iter().map(Operand::len).collect();
+    let bunches = operands.into_iter().map(Operand::into_bunch).collect();
+    let mut combining = Combining::new(verb, options, bunches, &lens, decide.db);
     if combining.members <= SLICE {
         while !combining.step(usize::MAX) {}
         combining.finish(&mut decide.writes, reply);
@@ -192,7 +209,7 @@ struct Place {
 
 /// Members of some bunches, with scores of their own, in order.
 pub(crate) struct Chosen {
-    operands: Vec<Bunch>,
+    operands: Vec<Arc<Bunch>>,
     blocks: Vec<Vec<(f64, Place)>>,
     len: usize,
 }
@@ -219,7 +236,7 @@ impl Chosen {
     }
 }
 
-fn name(operands: &[Bunch], place: Place) -> &[u8] {
+fn name(operands: &[Arc<Bunch>], place: Place) -> &[u8] {
     operands[place.operand as usize].item(place.piece as usize, place.item as usize).0
 }
 
@@ -270,11 +287,11 @@ enum Stage {
     Done,
 }
 
-struct Combining {
+pub(super) struct Combining {
     verb: Verb,
     options: Options,
     db: DbId,
-    operands: Vec<Bunch>,
+    operands: Vec<Arc<Bunch>>,
     /// Operands in the order in which Redis goes through them: it decides what sums come to.
     turn: Vec<usize>,
     /// Members of all operands.
@@ -293,11 +310,12 @@ struct Combining {
 }
 
 impl Combining {
-    fn new(verb: Verb, options: Options, operands: Vec<Bunch>, db: DbId) -> Combining {
-        let members: usize = operands.iter().map(Bunch::len).sum();
+    /// `lens`: how many members the operands' keys have, which may be more than came here.
+    pub fn new(verb: Verb, options: Options, operands: Vec<Arc<Bunch>>, lens: &[usize], db: DbId) -> Combining {
+        let members: usize = operands.iter().map(|operand| operand.len()).sum();
         let mut turn: Vec<usize> = (0..operands.len()).collect();
         if verb.op != Op::Diff {
-            turn.sort_by_key(|&i| operands[i].len());
+            turn.sort_by_key(|&i| lens[i]);
         }
         let heaps = (members / HEAP_MEMBERS + 1).next_power_of_two();
         let nothing = match verb.op {
@@ -512,7 +530,11 @@ macro_rules! combination {
         pub static $together: Together = Together {
             read: |_, n| {
                 let verb = Verb { op: $op, want: $want, name: $name };
-                if n == 0 && verb.count_at() == 2 { Read::Skip } else { read_all() }
+                match verb.op {
+                    _ if n == 0 && verb.count_at() == 2 => Read::Skip,
+                    Op::Union => read_all(),
+                    Op::Inter | Op::Diff => read_if_small(),
+                }
             },
             decide: |it, args, _, reply| decide(Verb { op: $op, want: $want, name: $name }, it, args, reply),
             db: same_db,

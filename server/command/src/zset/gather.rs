@@ -76,7 +76,7 @@ impl Gathering {
     }
 
     /// Reads some. True when all is read.
-    fn step(&mut self, ctx: &mut Ctx<'_>, key: &[u8], bunch: &mut Bunch) -> bool {
+    pub(super) fn step(&mut self, ctx: &mut Ctx<'_>, key: &[u8], bunch: &mut Bunch) -> bool {
         match self {
             Gathering::Range { next, left, back } => {
                 let count = (*left).min(SLICE);

@@ -244,7 +244,7 @@ impl Handlers {
         fetch(&mut ctx, key, read).unwrap_or_else(|mut rest| {
             loop {
                 if let Some(parcel) = rest(&mut ctx, key) {
-                    break Found::Parcel(parcel);
+                    break Found::of(parcel);
                 }
             }
         })

@@ -54,8 +54,8 @@ pub(super) struct Part {
     pub monitors: usize,
     /// Clients held back by CLIENT PAUSE or WAIT.
     pub blocked: usize,
-    /// Keys that somebody waits for, clients whose wait has an end.
-    pub waits: (usize, usize),
+    /// Keys that somebody waits for, those of which somebody minds the loss, clients whose wait has an end.
+    pub waits: (usize, usize, usize),
     /// Channels, patterns, channels of one slot: every shard knows all.
     pub names: [usize; 3],
     /// Memory in use before the answer took any.
@@ -191,7 +191,7 @@ impl Part {
             all.cpu += p.cpu;
             all.monitors += p.monitors;
             all.blocked += p.blocked;
-            all.waits = (all.waits.0 + p.waits.0, all.waits.1 + p.waits.1);
+            all.waits = (all.waits.0 + p.waits.0, all.waits.1 + p.waits.1, all.waits.2 + p.waits.2);
             all.names.iter_mut().zip(p.names).for_each(|(a, b)| *a = b.max(*a));
             all.used = if all.used == 0 { p.used } else { all.used.min(p.used) };
         }
@@ -446,9 +446,9 @@ fn clients(e: &Engine, all: &Part, t: &mut Text) {
     t.line("client_recent_max_output_buffer", all.client_memory.output_max);
     t.line("blocked_clients", all.blocked);
     t.zeros(&["tracking_clients"]);
-    t.line("clients_in_timeout_table", all.waits.1);
+    t.line("clients_in_timeout_table", all.waits.2);
     t.line("total_blocking_keys", all.waits.0);
-    t.zeros(&["total_blocking_keys_on_nokey"]);
+    t.line("total_blocking_keys_on_nokey", all.waits.1);
 }
 
 fn memory_section(e: &Engine, all: &Part, t: &mut Text) {

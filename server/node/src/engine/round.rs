@@ -1,11 +1,11 @@
 //! Further rounds of readings for a transaction that holds every shard as a whole: what it has read so far names other keys.
 
-use super::together::{AtWork, ReadSoFar};
+use super::together::AtWork;
 use super::{Engine, Mail};
 use crate::shard::locks::TxId;
 use base::{ArgsBuf, DbId, ShardId};
 use command::row::{Read, Wanted};
-use command::together::Found;
+use command::together::{Found, ReadSoFar};
 
 /// What one shard is asked for.
 pub struct RoundAsk {

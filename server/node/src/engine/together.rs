@@ -12,13 +12,13 @@ use super::effects::Share;
 use super::run::JOB_UNITS;
 use super::wait::Waiter;
 use super::walk::Rest;
-use super::{Deferred, Engine, HINTS, Mail, speak};
+use super::{Deferred, Engine, Mail, speak};
 use crate::ask::{Dialect, Manner, Origin};
 use crate::shard::locks::{Client, LockKey, Turn, TxId, WHOLE};
 use base::{Args, ArgsBuf, DbId, ShardId};
 use command::context::Ctx;
-use command::row::{Decide, Flag, Job, KeyWrite, Read, ReadOn, Row, Together, Write, WriteOn, Writing};
-use command::together::{Found, apply, decide_on, fetch};
+use command::row::{Decide, Flag, Job, KeyWrite, Read, Row, Together, Write, WriteOn, Writing};
+use command::together::{Found, ReadSoFar, apply, decide_on};
 use std::sync::Arc;
 
 /// What a shard is asked to lock and to read.
@@ -66,52 +66,6 @@ pub(super) enum Part {
     Alone(Deferred),
     /// An ask that works on its keys in slices.
     Walking,
-}
-
-/// What has been read for a transaction.
-#[derive(Default)]
-pub struct ReadSoFar {
-    pub(super) found: Vec<Found>,
-    /// The reading of the next key, which takes longer than a slice.
-    under_way: Option<ReadOn>,
-}
-
-impl ReadSoFar {
-    /// Reads on, at most `count` keys. True when all of `keys` are read.
-    pub(super) fn go_on(
-        &mut self,
-        ctx: &mut Ctx<'_>,
-        keys: Args<'_>,
-        reads: &[(DbId, Read)],
-        count: Option<usize>,
-    ) -> bool {
-        let ReadSoFar { found, under_way } = self;
-        if let Some(read_on) = under_way {
-            let n = found.len();
-            ctx.db = reads[n].0;
-            let Some(parcel) = read_on(ctx, keys.at(n)) else { return false };
-            *under_way = None;
-            found.push(Found::Parcel(parcel));
-        }
-        let end = count.map_or(keys.len(), |count| keys.len().min(found.len() + count));
-        for n in found.len()..end {
-            if count.is_some() && n % HINTS == 0 {
-                let ahead = n..end.min(n + HINTS);
-                ahead.clone().for_each(|n| ctx.store.prefetch(reads[n].0, keys.at(n)));
-                ahead.for_each(|n| ctx.store.prefetch_entry(reads[n].0, keys.at(n)));
-            }
-            let (db, read) = &reads[n];
-            ctx.db = *db;
-            match fetch(ctx, keys.at(n), read) {
-                Ok(one) => found.push(one),
-                Err(read_on) => {
-                    *under_way = Some(read_on);
-                    return false;
-                }
-            }
-        }
-        end == keys.len()
-    }
 }
 
 /// What is still to be written for a transaction.

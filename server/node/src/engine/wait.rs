@@ -528,9 +528,12 @@ impl Engine {
         self.end_wait(wait.waiter.origin);
     }
 
-    /// How many keys of this shard somebody waits for, and how many of its connections wait for a time.
-    pub fn waits(&self) -> (usize, usize) {
-        (self.waits.queues.len(), self.waits.timers.len())
+    /// How many keys of this shard somebody waits for, of how many of them somebody minds the loss, and how many of its connections wait for a
+    /// time.
+    pub fn waits(&self) -> (usize, usize, usize) {
+        let minds = |queue: &&VecDeque<Waiter>| queue.iter().any(|waiter| blocking_of(waiter.row).minds_loss);
+        let minded = if self.waits.minding == 0 { 0 } else { self.waits.queues.values().filter(minds).count() };
+        (self.waits.queues.len(), minded, self.waits.timers.len())
     }
 
     /// Databases were exchanged or emptied: what is there now may be what somebody waits for, or what was there is gone.

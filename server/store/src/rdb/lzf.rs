@@ -250,36 +250,68 @@ impl Packing {
 
 /// What becomes of `from`, which must be `len` bytes. Memory grows with what is written: 264 bytes at most for 3 of `from`.
 pub fn decompress(from: &[u8], len: usize) -> Result<Vec<u8>, BadData> {
-    let mut out: Vec<u8> = Vec::new();
-    let mut rest = from;
-    let next = |rest: &mut &[u8]| -> Result<usize, BadData> {
-        let (&byte, behind) = rest.split_first().ok_or(BadData)?;
-        *rest = behind;
-        Ok(byte as usize)
-    };
-    while !rest.is_empty() {
-        let control = next(&mut rest)?;
-        if control < 32 {
-            let (bytes, behind) = rest.split_at_checked(control + 1).ok_or(BadData)?;
-            rest = behind;
-            out.extend_from_slice(bytes);
-        } else {
-            let mut count = control >> 5;
-            if count == 7 {
-                count += next(&mut rest)?;
-            }
-            let back = ((control & 31) << 8 | next(&mut rest)?) + 1;
-            let start = out.len().checked_sub(back).ok_or(BadData)?;
-            // What is taken may be what was just written.
-            for i in start..start + count + 2 {
-                out.push(out[i]);
-            }
-        }
-        if out.len() > len {
-            return Err(BadData);
-        }
+    let mut inflating = Inflating::default();
+    while !inflating.step(from, len, usize::MAX)? {}
+    Ok(inflating.take())
+}
+
+/// A string that is being decompressed.
+#[derive(Default)]
+pub struct Inflating {
+    /// Bytes that are read.
+    at: usize,
+    out: Vec<u8>,
+}
+
+impl Inflating {
+    /// Of `short` bytes `long` are to become, it is said. Few strings come to more than four times as much.
+    pub fn new(short: usize, long: usize) -> Inflating {
+        Inflating { at: 0, out: Vec::with_capacity(long.min(short.saturating_mul(4))) }
     }
-    if out.len() == len { Ok(out) } else { Err(BadData) }
+
+    /// Makes about `bytes` more of `from`, the same each time, of which all is to be `len` bytes. True when that is done.
+    pub fn step(&mut self, from: &[u8], len: usize, bytes: usize) -> Result<bool, BadData> {
+        let Inflating { at, out } = self;
+        let upto = out.len().saturating_add(bytes);
+        let mut rest = from.get(*at..).ok_or(BadData)?;
+        let next = |rest: &mut &[u8]| -> Result<usize, BadData> {
+            let (&byte, behind) = rest.split_first().ok_or(BadData)?;
+            *rest = behind;
+            Ok(byte as usize)
+        };
+        while !rest.is_empty() && out.len() < upto {
+            let control = next(&mut rest)?;
+            if control < 32 {
+                let (bytes, behind) = rest.split_at_checked(control + 1).ok_or(BadData)?;
+                rest = behind;
+                out.extend_from_slice(bytes);
+            } else {
+                let mut count = control >> 5;
+                if count == 7 {
+                    count += next(&mut rest)?;
+                }
+                let back = ((control & 31) << 8 | next(&mut rest)?) + 1;
+                let start = out.len().checked_sub(back).ok_or(BadData)?;
+                // What is taken may be what was just written.
+                for i in start..start + count + 2 {
+                    out.push(out[i]);
+                }
+            }
+            if out.len() > len {
+                return Err(BadData);
+            }
+        }
+        *at = from.len() - rest.len();
+        if !rest.is_empty() {
+            return Ok(false);
+        }
+        if out.len() == len { Ok(true) } else { Err(BadData) }
+    }
+
+    /// What it came to.
+    pub fn take(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.out)
+    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
-//! Room: store. A parsed value becomes an entry. Touches: nothing beyond this crate.
+//! Room: store. A parsed value becomes an entry, at once or in slices. Touches: base.
 
-use super::read::{self, Elements, Form, Parsed};
+use super::read::{self, Elements, Form, Parsed, Parsing};
 use super::{BadData, kind};
 use crate::cell::Cell;
 use crate::hash::{Fields, HashCell};
@@ -9,8 +9,10 @@ use crate::list::End;
 use crate::object::Object;
 use crate::pack;
 use crate::set::SetCell;
-use crate::zset::{Done, How, ZsetMut};
+use crate::store::Store;
+use crate::zset::{Done, How, Shape, ZsetMut};
 use crate::{Deadline, Packing, Put};
+use base::DbId;
 
 /// Redis, quicklist.c: a listpack has a head of 6 bytes and an end of one.
 const LISTPACK_FRAME_BYTES: usize = 7;
@@ -26,6 +28,233 @@ pub enum Placed {
     AsItWas { large: bool },
 }
 
+/// A parsed collection on its way to its place, some elements at a time.
+struct Filling {
+    parsed: Parsed,
+    placed: Placed,
+    /// How far: bytes of the elements, scores or fields.
+    at: usize,
+    n: usize,
+    /// Of a list: whether it is kept in the large form.
+    large: bool,
+}
+
+/// A large value on its way into the store: taken apart, then placed beside the databases, and put at its key in the end, in slices.
+/// Until then there is at the key what was there before; and that stays if the bytes are no value.
+pub struct Placing {
+    placed: Placed,
+    stage: Stage,
+}
+
+enum Stage {
+    Parse(Parsing),
+    Fill(Box<Filling>),
+    Done,
+}
+
+impl Placing {
+    pub fn new(placed: Placed) -> Placing {
+        Placing { placed, stage: Stage::Parse(Parsing::default()) }
+    }
+
+    /// Goes on with about `count` elements of `bytes`, the same each time, for `key`, which nobody else changes meanwhile. True when the value is there, as after `Cell::put_rdb`.
+    pub fn step(
+        &mut self,
+        store: &mut Store,
+        (db, key): (DbId, &[u8]),
+        now_ms: u64,
+        bytes: &[u8],
+        count: usize,
+    ) -> Result<bool, BadData> {
+        match &mut self.stage {
+            Stage::Parse(parsing) => {
+                if !parsing.step(bytes, count)? {
+                    return Ok(false);
+                }
+                let parsed = std::mem::take(parsing).into_parsed();
+                if parsed.is_empty() {
+                    return Err(BadData);
+                }
+                if let Parsed::String(_) | Parsed::Stream(_) = parsed {
+                    let journal = store.cell(db, key, now_ms).take_journal();
+                    Filling::new(parsed, self.placed).step(&mut store.cell(db, key, now_ms), usize::MAX)?;
+                    self.finish(store.cell(db, key, now_ms), true, journal, bytes);
+                    return Ok(true);
+                }
+                store.open_workshop(key);
+                self.stage = Stage::Fill(Box::new(Filling::new(parsed, self.placed)));
+                Ok(false)
+            }
+            Stage::Fill(filling) => {
+                let was_there = store.cell(db, key, now_ms).entry().is_some();
+                let journal = store.cell(db, key, now_ms).take_journal();
+                let mut aside = store.aside(key, now_ms);
+                let step = filling.step(&mut aside, count);
+                if let Ok(false) = step {
+                    aside.give_journal(journal);
+                    return Ok(false);
+                }
+                let made = if step.is_ok() { aside.lift() } else { None };
+                aside.remove();
+                store.close_workshop(key);
+                let mut cell = store.cell(db, key, now_ms);
+                if step.is_err() {
+                    cell.give_journal(journal);
+                    return step;
+                }
+                match made {
+                    Some(made) => cell.set_down(made),
+                    None => drop(cell.remove()),
+                }
+                self.finish(cell, was_there, journal, bytes);
+                Ok(true)
+            }
+            Stage::Done => Ok(true),
+        }
+    }
+
+    fn finish(&mut self, mut cell: Cell<'_>, was_there: bool, journal: Option<Box<Journal>>, bytes: &[u8]) {
+        cell.give_journal(journal);
+        cell.note_rdb(was_there, self.placed, bytes);
+        // What it was parsed into is let go of.
+        self.stage = Stage::Done;
+    }
+}
+
+impl Filling {
+    fn new(parsed: Parsed, placed: Placed) -> Filling {
+        Filling { parsed, placed, at: 0, n: 0, large: false }
+    }
+
+    /// Adds about `count` elements. True when that is all. Only while they are placed is it seen whether two are the same.
+    fn step(&mut self, cell: &mut Cell<'_>, count: usize) -> Result<bool, BadData> {
+        let now_ms = cell.now_ms;
+        match &self.parsed {
+            Parsed::Set { .. } => cell.place(|cell| self.set(cell, count)),
+            Parsed::Hash { .. } => {
+                let done = cell.place(|cell| self.hash(cell, now_ms, count));
+                if done == Ok(true) && cell.entry().and_then(|entry| entry.fields(0)).is_some_and(Fields::is_empty) {
+                    cell.remove();
+                }
+                done
+            }
+            Parsed::List { .. } => Ok(self.list(cell, count)),
+            Parsed::Zset { .. } => self.zset(cell, count),
+            Parsed::String(_) | Parsed::Stream(_) => {
+                match std::mem::replace(&mut self.parsed, Parsed::String(Vec::new())) {
+                    Parsed::Stream(stream) => cell.put_object(Box::new(Object::Stream(*stream)), Deadline::None),
+                    Parsed::String(text) => cell.put_lent(&text.into(), Put::default()),
+                    _ => unreachable!("seen above"),
+                }
+                Ok(true)
+            }
+        }
+    }
+
+    fn list(&mut self, cell: &mut Cell<'_>, count: usize) -> bool {
+        let Parsed::List { elements, nodes } = &self.parsed else { unreachable!("seen by the caller") };
+        let packing = cell.packing();
+        let mut list = cell.list_mut();
+        if self.at == 0 {
+            self.large = match self.placed {
+                Placed::AsItWas { large } => large,
+                // Redis, t_list.c, listTypeTryConvertQuicklist: one node that is not too large.
+                Placed::ByThresholds => *nodes > 1 || exceeds(&packing, elements),
+            };
+            // What is as large as can be is a quicklist; of nothing it is a listpack.
+            list.prepare_pieces(if self.large { usize::MAX / 2 } else { 0 }, 0);
+        }
+        let mut left = count;
+        while left > 0 && self.at < elements.pack.len() {
+            let mut items = pack::iter::<false>(&elements.pack[self.at..]);
+            let mut digits = vec![[0; 20]; PIECE.min(left)];
+            let piece: Vec<&[u8]> =
+                digits.iter_mut().zip(items.by_ref()).map(|(digits, (_, item))| item.text(digits)).collect();
+            left -= piece.len();
+            list.push_piece(End::Tail, piece.into_iter());
+            self.at = items.next().map_or(elements.pack.len(), |(at, _)| self.at + at);
+        }
+        if self.at < elements.pack.len() {
+            return false;
+        }
+        if !self.large {
+            list.settle();
+        }
+        true
+    }
+
+    fn zset(&mut self, cell: &mut Cell<'_>, count: usize) -> Result<bool, BadData> {
+        let Parsed::Zset { members, scores } = &self.parsed else { unreachable!("seen by the caller") };
+        let mut zset = ZsetMut::of(cell).map_err(|_| BadData)?;
+        let large = self.placed == Placed::AsItWas { large: true };
+        let expected = if large { usize::MAX } else { members.count };
+        // The longest decides before the first is added: what was packed for a moment would have lost the sign of -0.
+        let shape = if self.at == 0 { zset.expect(expected, members.longest) } else { Shape::Any };
+        let (n, mut good, mut left) = (&mut self.n, true, count);
+        self.at = members.from(self.at, |member| {
+            let score = scores.get(*n).copied().unwrap_or(f64::NAN);
+            good = good && matches!(zset.add(member, score, How::default(), shape), Done::Added(_));
+            *n += 1;
+            left -= 1;
+            good && left > 0
+        });
+        if good { Ok(self.at == members.pack.len()) } else { Err(BadData) }
+    }
+
+    fn set(&mut self, cell: Cell<'_>, count: usize) -> Result<bool, BadData> {
+        let Parsed::Set { members, form } = &self.parsed else { unreachable!("seen by the caller") };
+        let mut set = SetCell::new(cell).ok_or(BadData)?;
+        let hint = match self.placed {
+            Placed::AsItWas { large: true } => usize::MAX,
+            _ => members.count,
+        };
+        let (mut good, mut is_first, mut left) = (true, self.at == 0, count);
+        self.at = members.from(self.at, |member| {
+            let new = match (std::mem::take(&mut is_first), form) {
+                // Numbers in a listpack stay there.
+                (true, Form::Packed) if hint < usize::MAX => {
+                    set.restart(std::iter::once(member));
+                    true
+                }
+                (true, _) => set.create(std::iter::once(member), hint) == 1,
+                (false, _) => set.add(member),
+            };
+            good = good && new;
+            left -= 1;
+            good && left > 0
+        });
+        if good { Ok(self.at == members.pack.len()) } else { Err(BadData) }
+    }
+
+    fn hash(&mut self, cell: Cell<'_>, now_ms: u64, count: usize) -> Result<bool, BadData> {
+        let Parsed::Hash { pairs, deadlines, form } = &self.parsed else { unreachable!("seen by the caller") };
+        let mut hash = HashCell::new(cell).ok_or(BadData)?;
+        if self.at == 0 {
+            hash.expect(if let Placed::AsItWas { large: true } = self.placed { usize::MAX } else { 0 }, 0);
+            // Of many fields Redis makes a table from the start; a packed one it takes as it is.
+            if *form == Form::Table && self.placed == Placed::ByThresholds {
+                hash.expect(pairs.count / 2, 0);
+            }
+        }
+        let (mut name, mut text) = ([0; 20], [0; 20]);
+        for _ in 0..count {
+            let Some((field, next)) = pack::item::<false>(&pairs.pack, self.at) else { break };
+            let Some((value, next)) = pack::item::<false>(&pairs.pack, next) else { break };
+            self.at = next;
+            let deadline = match deadlines.get(self.n).copied().unwrap_or(0) {
+                0 => Deadline::None,
+                at => Deadline::At(at),
+            };
+            self.n += 1;
+            let is_due = matches!(deadline, Deadline::At(at) if at <= now_ms);
+            if !is_due && !hash.put(field.text(&mut name), value.text(&mut text), deadline) {
+                return Err(BadData);
+            }
+        }
+        Ok(self.at == pairs.pack.len())
+    }
+}
+
 impl<'a> Cell<'a> {
     /// Creates or replaces everything with a value as RDB files write it: a type byte, then a body; without a deadline. Where the
     /// bytes are no value nothing is changed. Fields that are due are left out; if none remain there is nothing.
@@ -35,12 +264,16 @@ impl<'a> Cell<'a> {
         let done = self.place_rdb(bytes, placed);
         self.give_journal(journal);
         done?;
+        self.note_rdb(was_there, placed, bytes);
+        Ok(())
+    }
+
+    fn note_rdb(&mut self, was_there: bool, placed: Placed, bytes: &[u8]) {
         match self.spot {
             Some(_) => self.note(|journal| journal.rdb(placed, bytes)),
             None if was_there => self.note(Journal::remove),
             None => {}
         }
-        Ok(())
     }
 
     /// As `put_rdb` by thresholds, with what stands beside the value. A string where nothing was, what loading mostly meets, is made in
@@ -67,36 +300,12 @@ impl<'a> Cell<'a> {
     }
 
     fn place_rdb(&mut self, bytes: &[u8], placed: Placed) -> Result<(), BadData> {
-        let parsed = match read::value(bytes)? {
-            Parsed::Stream(stream) => {
-                self.put_object(Box::new(Object::Stream(*stream)), Deadline::None);
-                return Ok(());
-            }
-            parsed => parsed,
-        };
-        let now_ms = self.now_ms;
-        // Only while it is placed is it seen whether two members are the same.
+        let mut filling = Filling::new(read::value(bytes)?, placed);
+        if let Parsed::Stream(_) = filling.parsed {
+            return filling.step(self, usize::MAX).map(drop);
+        }
         let old = self.lift();
-        let done = match &parsed {
-            Parsed::String(text) => {
-                self.put(text, Put::default());
-                Ok(())
-            }
-            Parsed::List { elements, nodes } => {
-                self.place_list(elements, *nodes, placed);
-                Ok(())
-            }
-            Parsed::Set { members, form } => self.place(|cell| place_set(cell, members, *form, placed)),
-            Parsed::Hash { pairs, deadlines, form } => {
-                let done = self.place(|cell| place_hash(cell, pairs, deadlines, *form, placed, now_ms));
-                if self.entry().and_then(|entry| entry.fields(0)).is_some_and(Fields::is_empty) {
-                    self.remove();
-                }
-                done
-            }
-            Parsed::Zset { members, scores } => self.place_zset(members, scores, placed),
-            Parsed::Stream(_) => unreachable!("placed above"),
-        };
+        let done = filling.step(self, usize::MAX).map(drop);
         match (done, old) {
             (Ok(()), Some(old)) => self.bury(old),
             (Err(_), old) => {
@@ -115,47 +324,18 @@ impl<'a> Cell<'a> {
         self.spot = self.store.places[table as usize].table.find(hash, key);
         result
     }
-
-    fn place_list(&mut self, elements: &Elements, nodes: usize, placed: Placed) {
-        let packing = self.packing();
-        let large = match placed {
-            Placed::AsItWas { large } => large,
-            // Redis, t_list.c, listTypeTryConvertQuicklist: one node that is not too large.
-            Placed::ByThresholds => nodes > 1 || exceeds(&packing, elements),
-        };
-        let mut list = self.list_mut();
-        // What is as large as can be is a quicklist; of nothing it is a listpack.
-        list.prepare_pieces(if large { usize::MAX / 2 } else { 0 }, 0);
-        let mut items = elements.items().peekable();
-        let mut digits = vec![[0; 20]; PIECE];
-        while items.peek().is_some() {
-            let piece: Vec<&[u8]> =
-                digits.iter_mut().zip(items.by_ref()).map(|(digits, item)| item.text(digits)).collect();
-            list.push_piece(End::Tail, piece.into_iter());
-        }
-        if !large {
-            list.settle();
-        }
-    }
-
-    fn place_zset(&mut self, members: &Elements, scores: &[f64], placed: Placed) -> Result<(), BadData> {
-        let mut zset = ZsetMut::of(self).map_err(|_| BadData)?;
-        let large = placed == Placed::AsItWas { large: true };
-        let expected = if large { usize::MAX } else { members.count };
-        // The longest decides before the first is added: what was packed for a moment would have lost the sign of -0.
-        let longest = members.items().map(|item| item.text_len()).max().unwrap_or(0);
-        let shape = zset.expect(expected, longest);
-        let (mut scores, mut good) = (scores.iter(), true);
-        members.each(|member| {
-            let score = scores.next().copied().unwrap_or(f64::NAN);
-            good = good && matches!(zset.add(member, score, How::default(), shape), Done::Added(_));
-        });
-        if good { Ok(()) } else { Err(BadData) }
-    }
 }
 
 /// Whether Redis would keep a list of these elements in more than one listpack.
 fn exceeds(packing: &Packing, elements: &Elements) -> bool {
+    let many = match usize::try_from(packing.list_size) {
+        Ok(most) => elements.count > most.max(1) || elements.pack.len() > 8192,
+        Err(_) => elements.pack.len() > 1 << 16,
+    };
+    if many {
+        // However long their lengths are.
+        return true;
+    }
     // An element takes its bytes and its length once more.
     let bytes: usize = LISTPACK_FRAME_BYTES
         + pack::iter::<false>(&elements.pack)
@@ -167,61 +347,4 @@ fn exceeds(packing: &Packing, elements: &Elements) -> bool {
         Ok(most) => elements.count > most.max(1) || bytes > 8192,
         Err(_) => bytes > 4096 << (packing.list_size.saturating_neg() - 1).min(4),
     }
-}
-
-fn place_set(cell: Cell<'_>, members: &Elements, form: Form, placed: Placed) -> Result<(), BadData> {
-    let mut set = SetCell::new(cell).ok_or(BadData)?;
-    let hint = match placed {
-        Placed::AsItWas { large: true } => usize::MAX,
-        _ => members.count,
-    };
-    let (mut good, mut is_first) = (true, true);
-    members.each(|member| {
-        let new = match (std::mem::take(&mut is_first), form) {
-            // Numbers in a listpack stay there.
-            (true, Form::Packed) if hint < usize::MAX => {
-                set.restart(std::iter::once(member));
-                true
-            }
-            (true, _) => set.create(std::iter::once(member), hint) == 1,
-            (false, _) => set.add(member),
-        };
-        good = good && new;
-    });
-    if good { Ok(()) } else { Err(BadData) }
-}
-
-fn place_hash(
-    cell: Cell<'_>,
-    pairs: &Elements,
-    deadlines: &[u64],
-    form: Form,
-    placed: Placed,
-    now_ms: u64,
-) -> Result<(), BadData> {
-    let mut hash = HashCell::new(cell).ok_or(BadData)?;
-    let large = match placed {
-        Placed::AsItWas { large } => large,
-        Placed::ByThresholds => false,
-    };
-    hash.expect(if large { usize::MAX } else { 0 }, 0);
-    // Of many fields Redis makes a table from the start; a packed one it takes as it is.
-    if form == Form::Table && placed == Placed::ByThresholds {
-        hash.expect(pairs.count / 2, 0);
-    }
-    let (mut name, mut text) = ([0; 20], [0; 20]);
-    let (mut good, mut n) = (true, 0);
-    let mut items = pairs.items();
-    while let (Some(field), Some(value)) = (items.next(), items.next()) {
-        let deadline = match deadlines.get(n).copied().unwrap_or(0) {
-            0 => Deadline::None,
-            at => Deadline::At(at),
-        };
-        n += 1;
-        if matches!(deadline, Deadline::At(at) if at <= now_ms) {
-            continue;
-        }
-        good = good && hash.put(field.text(&mut name), value.text(&mut text), deadline);
-    }
-    if good { Ok(()) } else { Err(BadData) }
 }

@@ -6,11 +6,11 @@
 //! Deleted entries are not written.
 
 use super::BadData;
-use super::read::{Parsed, Reader};
+use super::read::Reader;
 use super::write::{self, Writer};
 use super::{kind, pieces};
 use crate::pack::{self, Item};
-use crate::stream::{Consumer, Group, Id, Nack, NodeRef, Stream};
+use crate::stream::{Consumer, ConsumerId, Group, Id, Nack, NodeRef, Stream};
 use std::collections::BTreeMap;
 
 /// t_stream.c, STREAM_ITEM_FLAG_DELETED, STREAM_ITEM_FLAG_SAMEFIELDS
@@ -99,13 +99,96 @@ fn id_of(bytes: &[u8; 16]) -> Id {
     Id::new((n >> 64) as u64, n as u64)
 }
 
-/// Takes a stream's body of type `kind` apart.
-pub fn read(kind: u8, from: &mut Reader<'_>) -> Result<Parsed, BadData> {
-    let mut stream = Stream::default();
-    for _ in 0..from.len()? {
-        let first = id_of(from.string()?.as_ref().try_into().map_err(|_| BadData)?);
-        node(&from.string()?, first, &mut stream)?;
+/// A stream's body that is being taken apart.
+pub struct Reading {
+    kind: u8,
+    stream: Stream,
+    at: At,
+    /// Groups that are left, the one at hand too.
+    groups: u64,
+    /// The group at hand, and what is pending in it for nobody yet: when it was delivered, how often.
+    group: Vec<u8>,
+    pending: BTreeMap<Id, (i64, u64)>,
+}
+
+/// What comes next, and how many of it.
+enum At {
+    Start,
+    Node(u64),
+    Group,
+    Pending(u64),
+    Consumer(u64),
+    /// Pending for this consumer; consumers that are left behind it.
+    Owned(u64, ConsumerId, u64),
+}
+
+impl Reading {
+    pub fn new(kind: u8) -> Reading {
+        let (stream, group, pending) = (Stream::default(), Vec::new(), BTreeMap::new());
+        Reading { kind, stream, at: At::Start, groups: 0, group, pending }
     }
+
+    /// Reads the next thing: a node, a group, an entry that is pending, a consumer. The stream when that is all.
+    pub fn step(&mut self, from: &mut Reader<'_>) -> Result<Option<Box<Stream>>, BadData> {
+        let Reading { kind, stream, at, groups, group, pending } = self;
+        *at = match *at {
+            At::Start => At::Node(from.len()?),
+            At::Node(0) => {
+                facts(*kind, from, stream)?;
+                *groups = from.len()?;
+                At::Group
+            }
+            At::Node(left) => {
+                let first = id_of(from.string()?.as_ref().try_into().map_err(|_| BadData)?);
+                node(&from.string()?, first, stream)?;
+                At::Node(left - 1)
+            }
+            At::Group if *groups == 0 => return Ok(Some(Box::new(std::mem::take(stream)))),
+            At::Group => {
+                *group = begin_group(*kind, from, stream)?;
+                At::Pending(from.len()?)
+            }
+            At::Pending(0) => At::Consumer(from.len()?),
+            At::Pending(left) => {
+                let id = id_of(from.take()?);
+                let nack = (i64::from_le_bytes(*from.take()?), from.len()?);
+                if pending.insert(id, nack).is_some() {
+                    return Err(BadData);
+                }
+                At::Pending(left - 1)
+            }
+            // Nothing is pending for nobody.
+            At::Consumer(0) if !pending.is_empty() => return Err(BadData),
+            At::Consumer(0) => {
+                *groups -= 1;
+                At::Group
+            }
+            At::Consumer(left) => {
+                let name = from.string()?;
+                let made = stream.change_group(group, |group, _| group.find_or_create(&name, 0));
+                let Some((consumer, true)) = made else { return Err(BadData) };
+                let seen_ms = i64::from_le_bytes(*from.take()?);
+                let active_ms = if *kind == kind::STREAM_3 { i64::from_le_bytes(*from.take()?) } else { seen_ms };
+                stream.change_group(group, |group, _| {
+                    let place = group.consumer_mut(consumer);
+                    (place.seen_ms, place.active_ms) = (seen_ms, active_ms);
+                });
+                At::Owned(from.len()?, consumer, left - 1)
+            }
+            At::Owned(0, _, left) => At::Consumer(left),
+            At::Owned(owned, consumer, left) => {
+                let id = id_of(from.take()?);
+                let (delivered_ms, deliveries) = pending.remove(&id).ok_or(BadData)?;
+                stream.change_group(group, |group, _| group.assign(id, Nack { consumer, delivered_ms, deliveries }));
+                At::Owned(owned - 1, consumer, left)
+            }
+        };
+        Ok(None)
+    }
+}
+
+/// What follows the nodes.
+fn facts(kind: u8, from: &mut Reader<'_>, stream: &mut Stream) -> Result<(), BadData> {
     let len = from.len()?;
     let last = id(from)?;
     let log = stream.log_mut();
@@ -121,10 +204,7 @@ pub fn read(kind: u8, from: &mut Reader<'_>) -> Result<Parsed, BadData> {
     }
     log.set_max_deleted(max_deleted);
     log.set_added(added);
-    for _ in 0..from.len()? {
-        group(kind, from, &mut stream)?;
-    }
-    Ok(Parsed::Stream(Box::new(stream)))
+    Ok(())
 }
 
 fn id(from: &mut Reader<'_>) -> Result<Id, BadData> {
@@ -184,39 +264,10 @@ fn node(listpack: &[u8], first: Id, stream: &mut Stream) -> Result<(), BadData> 
     if found == (live, dead) { Ok(()) } else { Err(BadData) }
 }
 
-fn group(kind: u8, from: &mut Reader<'_>, stream: &mut Stream) -> Result<(), BadData> {
+/// A group, up to how many entries are pending; its name.
+fn begin_group(kind: u8, from: &mut Reader<'_>, stream: &mut Stream) -> Result<Vec<u8>, BadData> {
     let name = from.string()?.into_owned();
     let last = id(from)?;
     let read = if kind == kind::STREAM { stream.log().entries_up_to(last) } else { from.len()? as i64 };
-    if !stream.create_group(&name, last, read) {
-        return Err(BadData);
-    }
-    let mut pending = BTreeMap::new();
-    for _ in 0..from.len()? {
-        let id = id_of(from.take()?);
-        let nack = (i64::from_le_bytes(*from.take()?), from.len()?);
-        if pending.insert(id, nack).is_some() {
-            return Err(BadData);
-        }
-    }
-    let filled = stream.change_group(&name, |group, _| {
-        for _ in 0..from.len()? {
-            let (consumer, is_new) = group.find_or_create(&from.string()?, 0);
-            if !is_new {
-                return Err(BadData);
-            }
-            let seen_ms = i64::from_le_bytes(*from.take()?);
-            let active_ms = if kind == kind::STREAM_3 { i64::from_le_bytes(*from.take()?) } else { seen_ms };
-            let place = group.consumer_mut(consumer);
-            (place.seen_ms, place.active_ms) = (seen_ms, active_ms);
-            for _ in 0..from.len()? {
-                let id = id_of(from.take()?);
-                let (delivered_ms, deliveries) = pending.remove(&id).ok_or(BadData)?;
-                group.assign(id, Nack { consumer, delivered_ms, deliveries });
-            }
-        }
-        // Nothing is pending for nobody.
-        if pending.is_empty() { Ok(()) } else { Err(BadData) }
-    });
-    filled.unwrap_or(Err(BadData))
+    if stream.create_group(&name, last, read) { Ok(name) } else { Err(BadData) }
 }

@@ -1,9 +1,9 @@
 //! Room: store. Members of a set away from their store: to travel to another shard, to be looked up there, to become a set.
 //! Touches: nothing beyond this crate.
 //!
-//! They lie packed one behind the other, each once, in one allocation; integers are kept as such. A member's bytes are
-//! the same wherever it came from, so that members are compared without being read. An index (open addressing, half full
-//! at most) is made only for bags in which members are looked up.
+//! They lie packed one behind the other, each once, in chunks, so that a bag of millions grows without being moved; integers are kept
+//! as such. A member's bytes are the same wherever it came from, so that members are compared without being read. An index (open
+//! addressing, half full at most, in blocks that are made when they are needed) is made only for bags in which members are looked up.
 
 use super::{Build, Called, Elements, text};
 use crate::cell::Cell;
@@ -11,13 +11,21 @@ use crate::entry::PACKED_BYTES_MAX;
 use crate::hash::Text;
 use crate::journal::{Journal, Op};
 use crate::needle::{self, Needle};
-use crate::pack::{self, Item};
+use crate::pack;
 use crate::table::Keyed;
 use crate::{Deadline, Kind};
 
+/// A chunk is full when the next member would make it longer than this. A bag that is to be a packed set is one chunk.
+const CHUNK_BYTES: usize = 1 << 16;
+const _: () = assert!(CHUNK_BYTES >= PACKED_BYTES_MAX);
+/// Places of an index in one piece of memory.
+const BLOCK_PLACES: usize = 1 << 13;
+/// A place in a bag is a chunk's number, and these bits for the offset in it.
+const OFFSET_BITS: u32 = 32;
+
 /// Members, each once.
 pub struct Bag {
-    bytes: Vec<u8>,
+    chunks: Vec<Vec<u8>>,
     len: usize,
     /// All are integers.
     ints: bool,
@@ -28,30 +36,57 @@ pub struct Bag {
 
 struct Index {
     keyed: Keyed,
-    /// A member's place + 1; 0 if empty. A power of two of them.
-    places: Vec<usize>,
-    /// Bytes of the bag that are indexed.
-    upto: usize,
-    len: usize,
+    /// A member's place + 1; 0 if empty. A power of two of them; blocks of which all are empty may be missing.
+    blocks: Vec<Vec<u64>>,
+    mask: usize,
+    /// Up to this place the bag is indexed.
+    upto: u64,
+}
+
+/// The bytes from a place to the end of its chunk.
+fn from(chunks: &[Vec<u8>], place: u64) -> &[u8] {
+    &chunks[(place >> OFFSET_BITS) as usize][place as u32 as usize..]
+}
+
+/// The place behind a member that ends `len` bytes behind `place`; at the end of the bag one of a chunk that is not there.
+fn behind(chunks: &[Vec<u8>], place: u64, len: usize) -> u64 {
+    let next = place + len as u64;
+    if next as u32 as usize == chunks[(place >> OFFSET_BITS) as usize].len() {
+        ((place >> OFFSET_BITS) + 1) << OFFSET_BITS
+    } else {
+        next
+    }
 }
 
 impl Index {
+    /// For at most so many members.
+    fn new(seed: u64, most: usize) -> Index {
+        let places = (most * 2).next_power_of_two().max(16);
+        let mut blocks = Vec::new();
+        blocks.resize_with(places.div_ceil(BLOCK_PLACES), Vec::new);
+        Index { keyed: Keyed::new(seed), blocks, mask: places - 1, upto: 0 }
+    }
+
     /// Where the member is, or where it belongs.
-    fn find(&self, bytes: &[u8], member: &[u8]) -> Result<usize, usize> {
-        let mask = self.places.len() - 1;
-        let mut at = self.keyed.hash(member) as usize & mask;
+    fn find(&self, chunks: &[Vec<u8>], member: &[u8]) -> Result<u64, usize> {
+        let mut at = self.keyed.hash(member) as usize & self.mask;
         loop {
-            match self.places[at] {
-                0 => return Err(at),
-                place => {
-                    let start = place - 1;
-                    if bytes[start..].starts_with(member) {
-                        return Ok(start);
-                    }
-                }
+            match self.blocks[at / BLOCK_PLACES].get(at % BLOCK_PLACES) {
+                None | Some(0) => return Err(at),
+                Some(place) if from(chunks, place - 1).starts_with(member) => return Ok(place - 1),
+                Some(_) => at = (at + 1) & self.mask,
             }
-            at = (at + 1) & mask;
         }
+    }
+
+    /// Puts the member at `place` where `find` said.
+    fn put(&mut self, at: usize, place: u64) {
+        let places = BLOCK_PLACES.min(self.mask + 1);
+        let block = &mut self.blocks[at / BLOCK_PLACES];
+        if block.is_empty() {
+            *block = vec![0; places];
+        }
+        block[at % BLOCK_PLACES] = place + 1;
     }
 }
 
@@ -63,13 +98,12 @@ impl Default for Bag {
 
 impl Bag {
     pub fn new() -> Bag {
-        Bag { bytes: Vec::new(), len: 0, ints: true, longest: 0, index: None }
+        Bag { chunks: Vec::new(), len: 0, ints: true, longest: 0, index: None }
     }
 
-    /// One in which members can be looked up. `seed`: random, unknown to clients.
-    pub fn indexed(seed: u64) -> Bag {
-        let index = Index { keyed: Keyed::new(seed), places: vec![0; 16], upto: 0, len: 0 };
-        Bag { index: Some(index), ..Bag::new() }
+    /// One in which members can be looked up, for at most so many. `seed`: random, unknown to clients.
+    pub fn indexed(seed: u64, most: usize) -> Bag {
+        Bag { index: Some(Index::new(seed, most)), ..Bag::new() }
     }
 
     pub fn len(&self) -> usize {
@@ -85,10 +119,24 @@ impl Bag {
         debug_assert!(self.index.is_none());
         self.note(member);
         match member {
-            Text::Number(n) => pack::push_item::<false>(&mut self.bytes, Item::Number(n)),
-            Text::Bytes(bytes) => pack::push::<false>(&mut self.bytes, bytes),
-            Text::Shared(bytes) => pack::push::<false>(&mut self.bytes, bytes),
+            Text::Number(n) => self.append(Needle::number(n).bytes()),
+            member => self.append(Needle::new(member.bytes(&mut [0; 20])).bytes()),
+        };
+    }
+
+    /// Where it is from now on.
+    fn append(&mut self, member: &[u8]) -> u64 {
+        let room = |chunk: &Vec<u8>| chunk.is_empty() || chunk.len() + member.len() <= CHUNK_BYTES;
+        if !self.chunks.last().is_some_and(room) {
+            // The first grows with what is in it.
+            let bytes = if self.chunks.is_empty() { 0 } else { CHUNK_BYTES.max(member.len()) };
+            self.chunks.push(Vec::with_capacity(bytes));
         }
+        let number = self.chunks.len() - 1;
+        let chunk = &mut self.chunks[number];
+        let place = (number as u64) << OFFSET_BITS | chunk.len() as u64;
+        chunk.extend_from_slice(member);
+        place
     }
 
     fn note(&mut self, member: Text<'_>) {
@@ -105,55 +153,33 @@ impl Bag {
             Text::Number(n) => Needle::number(n),
             member => Needle::new(member.bytes(&mut [0; 20])),
         };
-        let start = self.bytes.len();
-        let index = self.index.as_mut().expect("callers have made it indexed");
-        let Err(at) = index.find(&self.bytes, needle.bytes()) else { return false };
-        index.places[at] = start + 1;
-        index.len += 1;
-        self.bytes.extend_from_slice(needle.bytes());
-        index.upto = self.bytes.len();
-        if index.len * 2 > index.places.len() {
-            let places = index.places.len() * 2;
-            self.lay_out(places);
-        }
+        let index = self.index.as_ref().expect("callers have made it indexed");
+        let Err(at) = index.find(&self.chunks, needle.bytes()) else { return false };
+        let place = self.append(needle.bytes());
+        let index = self.index.as_mut().expect("looked at above");
+        index.put(at, place);
+        assert!(self.len * 2 <= index.mask, "no more members than were told of");
         self.note(member);
         true
     }
 
-    /// Makes the index anew with so many places.
-    fn lay_out(&mut self, places: usize) {
-        let Some(index) = &mut self.index else { return };
-        let old = std::mem::replace(&mut index.places, vec![0; places]);
-        for place in old.into_iter().filter(|&place| place > 0) {
-            let start = place - 1;
-            let end = needle::skip(&self.bytes, start);
-            if let Err(at) = index.find(&self.bytes, &self.bytes[start..end]) {
-                index.places[at] = place;
-            }
-        }
-    }
-
     /// Goes on making an index, about `count` members; true when it is whole.
     pub fn index_some(&mut self, seed: u64, count: usize) -> bool {
-        let places = (self.len * 2).next_power_of_two().max(16);
-        let index = self.index.get_or_insert_with(|| Index {
-            keyed: Keyed::new(seed),
-            places: vec![0; places],
-            upto: 0,
-            len: 0,
-        });
+        let Bag { chunks, index, len, .. } = self;
+        let index = index.get_or_insert_with(|| Index::new(seed, *len));
+        let end = (chunks.len() as u64) << OFFSET_BITS;
         for _ in 0..count {
-            if index.upto >= self.bytes.len() {
+            if index.upto >= end {
                 break;
             }
-            let end = needle::skip(&self.bytes, index.upto);
-            if let Err(at) = index.find(&self.bytes, &self.bytes[index.upto..end]) {
-                index.places[at] = index.upto + 1;
-                index.len += 1;
+            let rest = from(chunks, index.upto);
+            let bytes = needle::skip(rest, 0);
+            if let Err(at) = index.find(chunks, &rest[..bytes]) {
+                index.put(at, index.upto);
             }
-            index.upto = end;
+            index.upto = behind(chunks, index.upto, bytes);
         }
-        index.upto >= self.bytes.len()
+        index.upto >= end
     }
 
     /// Whether the member is there. Of an indexed bag, or a small one.
@@ -163,20 +189,23 @@ impl Bag {
             member => Needle::new(member.bytes(&mut [0; 20])),
         };
         match &self.index {
-            Some(index) => index.find(&self.bytes, needle.bytes()).is_ok(),
-            None => super::Packed(&self.bytes).find(&needle).is_ok(),
+            Some(index) => index.find(&self.chunks, needle.bytes()).is_ok(),
+            None => self.chunks.iter().any(|chunk| super::Packed(chunk).find(&needle).is_ok()),
         }
     }
 
     /// Visits about `count` members from `cursor` on (0 starts). The next cursor, 0 at the end.
     pub fn scan(&self, cursor: u64, count: usize, mut visit: impl FnMut(Text<'_>)) -> u64 {
-        let mut at = cursor as usize;
+        let (mut at, end) = (cursor, (self.chunks.len() as u64) << OFFSET_BITS);
         for _ in 0..count {
-            let Some((item, next)) = pack::item::<false>(&self.bytes, at) else { return 0 };
+            if at >= end {
+                break;
+            }
+            let (item, bytes) = pack::item::<false>(from(&self.chunks, at), 0).expect("a member begins before the end");
             visit(text(item));
-            at = next;
+            at = behind(&self.chunks, at, bytes);
         }
-        if at < self.bytes.len() { at as u64 } else { 0 }
+        if at < end { at } else { 0 }
     }
 
     /// Takes a set's members, about `count` from `cursor` on. The next cursor, 0 at the end.
@@ -212,15 +241,15 @@ impl Bag {
         let build = match called {
             Called::Intset if self.len * 8 < PACKED_BYTES_MAX => {
                 let mut sorted: Vec<i64> = Vec::with_capacity(self.len);
-                pack::iter::<false>(&self.bytes).for_each(|(_, item)| match item {
-                    Item::Number(n) => sorted.push(n),
-                    Item::Text(_) => unreachable!("all are integers"),
+                self.scan(0, self.len, |member| match member {
+                    Text::Number(n) => sorted.push(n),
+                    _ => unreachable!("all are integers"),
                 });
                 sorted.sort_unstable();
                 Build::Ints(sorted)
             }
-            Called::Listpack if self.bytes.len() <= PACKED_BYTES_MAX => {
-                cell.put_packed(Kind::Set, 0, &self.bytes, Deadline::None);
+            Called::Listpack if self.chunks.len() == 1 && self.chunks[0].len() <= PACKED_BYTES_MAX => {
+                cell.put_packed(Kind::Set, 0, &self.chunks[0], Deadline::None);
                 return true;
             }
             called => {

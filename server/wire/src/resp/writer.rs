@@ -103,6 +103,12 @@ impl Reply for RespWriter<'_> {
         self.out.bytes.extend_from_slice(b"\r\n");
     }
 
+    fn shared_parts(&mut self, parts: Vec<Bytes>) {
+        self.head(b'$', parts.iter().map(|part| part.len() as u64).sum());
+        parts.into_iter().for_each(|part| self.drawn(part));
+        self.out.bytes.extend_from_slice(b"\r\n");
+    }
+
     #[inline]
     fn int(&mut self, n: i64) {
         let out = &mut self.out.bytes;

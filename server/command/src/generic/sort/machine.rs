@@ -5,6 +5,7 @@
 
 use super::pattern::{Named, Pattern};
 use super::{Options, SLICE};
+use crate::blocks::Blocks;
 use crate::context::Ctx;
 use crate::keep::missed;
 use crate::row::{Read, Wanted};
@@ -19,7 +20,7 @@ use store::{Entry, Kind};
 const RUN: usize = 256;
 
 /// What is spoken or stored: of each element as many as there are GETs, or itself.
-pub type Sorted = Vec<Named>;
+pub type Sorted = Blocks<Named>;
 
 struct Element {
     text: Vec<u8>,
@@ -35,7 +36,6 @@ enum Weight {
 }
 
 /// SORT at work.
-/// SORT at work.
 pub struct Sorting {
     options: Arc<Options>,
     /// BY, where it names a pattern that counts.
@@ -45,7 +45,7 @@ pub struct Sorting {
     keeps_order: bool,
     alpha: bool,
     kind: Option<Kind>,
-    elements: Vec<Element>,
+    elements: Blocks<Element>,
     /// Places of elements, in runs that are sorted.
     order: Vec<u32>,
     merging: Vec<u32>,
@@ -126,13 +126,13 @@ impl Sorting {
             alpha,
             kind,
             options,
-            elements: Vec::new(),
+            elements: Blocks::default(),
             order: Vec::new(),
             merging: Vec::new(),
             run: RUN,
             taken: (0, 0),
             wanted: 0..0,
-            sorted: Vec::new(),
+            sorted: Sorted::default(),
             stage: Stage::Load(0),
             bad_number: false,
         })
@@ -197,8 +197,8 @@ impl Sorting {
                 Stage::Drop if self.elements.is_empty() => return Step::Done(Ok(std::mem::take(&mut self.sorted))),
                 // A million at once would take milliseconds.
                 Stage::Drop => {
-                    self.elements.truncate(self.elements.len().saturating_sub(left));
-                    left = left.saturating_sub(SLICE);
+                    self.elements.drop_some();
+                    left = 0;
                 }
                 Stage::Gather(_) if self.get.iter().any(Pattern::names_keys) && source.is_at_its_end() => {
                     return Step::Ask;
@@ -242,6 +242,12 @@ impl Sorting {
     fn load(&mut self, ctx: &mut Ctx<'_>, key: &[u8], from: u64) -> (Option<u64>, usize) {
         let Some(entry) = ctx.store.peek(ctx.db, key, ctx.now_ms) else { return (None, 0) };
         let before = self.elements.len();
+        if before == 0 {
+            // No more than this: neither is moved as it grows.
+            let len = len_of(entry);
+            self.order.reserve_exact(len);
+            self.merging.reserve_exact(if self.keeps_order || len <= RUN { 0 } else { len });
+        }
         let elements = &mut self.elements;
         let mut take = |text: &[u8]| elements.push(Element { text: text.to_vec(), weight: Weight::Own });
         let at = from as usize;
@@ -343,6 +349,13 @@ impl Sorting {
             self.sorted.push(source.look_up(pattern, &element.text));
         }
     }
+}
+
+/// How many elements there are.
+fn len_of(entry: Entry<'_>) -> usize {
+    let list = || entry.list().map(|list| list.len());
+    let set = || entry.elements().map(|set| set.len());
+    list().or_else(set).or_else(|| ZsetRef::of(entry).ok().map(|zset| zset.len())).unwrap_or(0)
 }
 
 /// sort.c, sortCompare

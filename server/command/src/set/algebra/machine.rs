@@ -60,7 +60,8 @@ impl Algebra {
             Op::Union => {}
         }
         let doubles = op == Op::Union && order.len() > 1;
-        let out = if doubles { Bag::indexed(seed) } else { Bag::new() };
+        let most = lens.iter().flatten().sum();
+        let out = if doubles { Bag::indexed(seed, most) } else { Bag::new() };
         let limit = if let Use::Count(limit) = result { Some(limit) } else { None };
         Algebra { op, order, at: 0, cursor: 0, limit, count: 0, out }
     }

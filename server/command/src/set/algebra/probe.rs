@@ -1,8 +1,8 @@
-//! Room: command. Intersections over shards with large sets: only the smallest travels whole. The shards of the others are asked
-//! which of its members they have.
+//! Room: command. Intersections and differences over shards with large sets: only the smallest, or the first, travels whole. The shards
+//! of the others are asked which of its members they have.
 //! Touches: base, store.
 
-use super::{Ask, Far, Member, Members, SLICE, elements_again, read_rest};
+use super::{Ask, Far, Member, Members, Op, SLICE, elements_again, read_rest};
 use crate::context::Ctx;
 use crate::row::{Job, KeyWrite, Parcel, Read, Reading, Wanted};
 use crate::together::Found;
@@ -16,22 +16,26 @@ pub(super) struct Probing {
     keys: ArgsBuf,
     operands: Vec<Member>,
     wanted: Option<Wanted>,
-    /// Whose answer is awaited: the smallest set itself, else those that were asked for members.
-    fetches: Option<usize>,
+    /// The one that comes whole.
+    whole: usize,
+    /// Whether it is awaited; else those that were asked for its members.
+    fetches: bool,
     far: Option<Far>,
 }
 
 impl Probing {
-    /// `keys`: the operands'. None of them is absent, one at least is large.
+    /// `keys`: the operands'. One at least is large, and not so many are absent that the result is empty.
     pub(super) fn new(ask: Ask, db: DbId, keys: ArgsBuf, operands: Vec<Member>) -> Probing {
-        let mut probing = Probing { ask, db, keys, operands, wanted: None, fetches: None, far: None };
-        let len = |i: &usize| probing.operands[*i].len();
-        let smallest = (0..probing.operands.len()).min_by_key(len).expect("an operand at least");
-        if let Member::Large(_) = probing.operands[smallest] {
-            probing.fetches = Some(smallest);
-            probing.want([smallest].into_iter(), &Read::Custom(Arc::new(read_rest)));
+        let whole = match ask.op {
+            Op::Diff => 0,
+            _ => (0..operands.len()).min_by_key(|&i| operands[i].len()).expect("an operand at least"),
+        };
+        let mut probing = Probing { ask, db, keys, operands, wanted: None, whole, fetches: false, far: None };
+        if let Member::Large(_) = probing.operands[whole] {
+            probing.fetches = true;
+            probing.want(std::iter::once(whole), &Read::Custom(Arc::new(read_rest)));
         } else {
-            probing.probe(smallest);
+            probing.probe();
         }
         probing
     }
@@ -49,24 +53,33 @@ impl Probing {
         (0..self.operands.len()).filter(|&i| matches!(self.operands[i], Member::Large(_))).collect()
     }
 
-    /// Asks all that are large for the members of the smallest, which is here.
-    fn probe(&mut self, smallest: usize) {
+    /// Asks all that are large for the members of the one that is here whole.
+    fn probe(&mut self) {
         let large = self.large();
         if large.is_empty() {
             return self.begin();
         }
-        // What they have of it stands for it as well.
-        let Member::Bag(bag) = self.operands.remove(smallest) else { unreachable!("the caller looks") };
-        let keys = (0..self.keys.args().len()).filter(|&i| i != smallest).map(|i| self.keys.args().at(i)).collect();
-        self.keys = keys;
-        let large: Vec<usize> = large.into_iter().map(|i| i - usize::from(i > smallest)).collect();
-        self.want(large.into_iter(), &had_of(Arc::new(bag)));
+        let Member::Bag(bag) = std::mem::replace(&mut self.operands[self.whole], Member::Absent) else {
+            unreachable!("the caller looks")
+        };
+        let bag = Arc::new(bag);
+        self.want(large.into_iter(), &had_of(bag.clone()));
+        if self.ask.op == Op::Diff {
+            self.operands[self.whole] = Member::Lent(bag);
+        } else {
+            // What they have of it stands for it as well.
+            self.operands.remove(self.whole);
+            self.keys =
+                (0..self.keys.args().len()).filter(|&i| i != self.whole).map(|i| self.keys.args().at(i)).collect();
+        }
     }
 
     fn begin(&mut self) {
         let bags = std::mem::take(&mut self.operands).into_iter().map(|operand| match operand {
-            Member::Bag(bag) => Some(bag),
-            _ => unreachable!("all are here"),
+            Member::Absent => None,
+            Member::Bag(bag) => Some(Arc::new(bag)),
+            Member::Lent(bag) => Some(bag),
+            Member::Large(_) => unreachable!("all are here"),
         });
         self.far = Some(Far::new(self.ask, self.db, bags.collect()));
     }
@@ -112,12 +125,12 @@ impl Job for Probing {
             Found::Parcel(parcel) => parcel,
             _ => unreachable!("sets are read into parcels"),
         });
-        if let Some(smallest) = self.fetches.take() {
+        if std::mem::take(&mut self.fetches) {
             for parcel in parcels {
                 let members = *parcel.downcast::<Members>().expect("what `read_rest` leaves");
-                self.operands[smallest] = members.unwrap_or(Member::Bag(Bag::new()));
+                self.operands[self.whole] = members.unwrap_or(Member::Bag(Bag::new()));
             }
-            return self.probe(smallest);
+            return self.probe();
         }
         for (i, parcel) in self.large().into_iter().zip(parcels) {
             self.operands[i] = Member::Bag(*parcel.downcast().expect("what `had_of` leaves"));
