@@ -34,8 +34,9 @@ impl<'a> Entry<'a> {
         let (mut text, mut progress) = (None, Progress::Whole);
         match self.body() {
             Body::Object(object) => {
-                // It takes no more than it does here, so it is not moved as it grows.
-                out.reserve_exact(object.allocated() + object.allocated() / 8);
+                // It takes no more than it does here, so it is not moved as it grows; but of entries of streams more is told.
+                let more = if self.kind() == crate::Kind::Stream { object.allocated() } else { object.allocated() / 8 };
+                out.reserve_exact(object.allocated() + more);
                 out.push(write::type_of(self.raw()));
                 progress = Progress::Start;
             }

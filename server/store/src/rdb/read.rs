@@ -12,6 +12,8 @@ use std::borrow::Cow;
 const AT_ONCE_BYTES: usize = 1 << 13;
 /// So many bytes are as much work as an element.
 const ELEMENT_BYTES: usize = 1 << 9;
+/// What a stream's entry takes at least, or nearly.
+const ENTRY_BYTES: usize = 8;
 
 /// A value, not in a store yet.
 pub enum Parsed {
@@ -212,14 +214,18 @@ impl Parsing {
                 self.stage = Stage::Whole(std::mem::replace(&mut each.parsed, nothing));
             }
             Stage::Stream(reading) => {
-                for _ in 0..count {
-                    if from.rest.len() < upto {
+                let mut some = 0;
+                while some < count {
+                    let before = from.rest.len();
+                    if before < upto {
                         return Ok(false);
                     }
                     if let Some(stream) = reading.step(from)? {
                         self.stage = Stage::Whole(Parsed::Stream(stream));
                         return Ok(true);
                     }
+                    // A node has many entries.
+                    some += 1 + (before - from.rest.len()) / ENTRY_BYTES;
                 }
                 return Ok(false);
             }
