@@ -97,7 +97,8 @@ pub struct Table {
 
 impl Table {
     pub fn new(ground: &mut Ground) -> Table {
-        let mut table = Table { words: Vec::new(), depth: 0, deepest: 1, len: 0, expected: 0, deadlines: 0, deadline_sum: 0 };
+        let mut table =
+            Table { words: Vec::new(), depth: 0, deepest: 1, len: 0, expected: 0, deadlines: 0, deadline_sum: 0 };
         table.set_words(ground, vec![Word::nothing()]);
         table
     }
@@ -203,6 +204,14 @@ impl Table {
     #[inline]
     pub fn prefetch(&self, hash: u64) {
         let segment = self.segment(self.index(hash));
+        segment.prefetch(segment.tag(hash));
+    }
+
+    /// The same, and for the head of its segment.
+    #[inline]
+    pub fn prefetch_to_insert(&self, hash: u64) {
+        let segment = self.segment(self.index(hash));
+        segment.prefetch_head();
         segment.prefetch(segment.tag(hash));
     }
 

@@ -1,7 +1,7 @@
 //! Room: store. A parsed value becomes an entry. Touches: nothing beyond this crate.
 
-use super::{BadData, kind};
 use super::read::{self, Elements, Form, Parsed};
+use super::{BadData, kind};
 use crate::cell::Cell;
 use crate::hash::{Fields, HashCell};
 use crate::journal::Journal;
