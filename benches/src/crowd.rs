@@ -108,7 +108,7 @@ mod tests {
             other.read_exact(&mut word).unwrap();
             other.write_all(&[word[0], b'!']).unwrap();
             let member = usize::from(word[0] - b'0');
-            assert_eq!(crowd.ready(Duration::from_secs(5)).unwrap(), [member]);
+            assert_eq!(crowd.ready(Duration::from_secs(60)).unwrap(), [member]);
             assert_eq!(crowd.read(member).unwrap(), [word[0], b'!']);
             assert!(crowd.read(member).unwrap().is_empty());
         }

@@ -9,6 +9,7 @@ use std::io;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -62,6 +63,19 @@ pub struct Server {
 const UP_WITHIN: Duration = Duration::from_secs(600);
 
 impl Server {
+    /// Starts what `launch` says, which names free ports: one that was taken meanwhile means another try.
+    pub fn start_anew(launch: impl Fn() -> Result<Launch, String>) -> Result<Server, String> {
+        const TAKEN: [&str; 2] = ["Address already in use", "another program listens"];
+        let mut tries_left = 5;
+        loop {
+            tries_left -= 1;
+            match Server::start(&launch()?) {
+                Err(why) if tries_left > 0 && TAKEN.iter().any(|text| why.contains(text)) => {}
+                done => return done,
+            }
+        }
+    }
+
     /// Starts it and waits until it answers.
     pub fn start(launch: &Launch) -> Result<Server, String> {
         let name = &launch.name;
@@ -109,7 +123,11 @@ impl Server {
                 sleep(Duration::from_micros(200));
             }
         }
-        Ok(())
+        // Who answered may have been another on the same port.
+        match self.child.try_wait() {
+            Ok(Some(status)) => Err(format!("{} has ended ({status}): {}", self.launch.name, self.last_words())),
+            _ => Ok(()),
+        }
     }
 
     /// The end of its log.
@@ -167,10 +185,18 @@ impl Drop for Server {
     }
 }
 
-/// A port on which nobody listens. Another program may take it before the server does; the start then fails and says so.
+/// A port on which nobody listens, below those that the kernel gives to whoever connects (32768 and up), of another hundred for
+/// each process. Another program may still take it before the server does; the start then fails and says so.
 pub fn free_port() -> Result<u16, String> {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").map_err(|e| format!("no free port on 127.0.0.1: {e}"))?;
-    listener.local_addr().map(|address| address.port()).map_err(|e| e.to_string())
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    for _ in 0..20_000 {
+        let place = std::process::id().wrapping_mul(100).wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed));
+        let port = 12_000 + (place % 20_000) as u16;
+        if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return Ok(port);
+        }
+    }
+    Err("no free port on 127.0.0.1 from 12000 to 31999".into())
 }
 
 /// The first of `count` neighbouring ports on which nobody listens.

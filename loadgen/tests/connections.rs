@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Words, redis, serve, serve_on};
+use common::{Words, patiently, redis, serve, serve_on};
 use loadgen::cluster::slot_of;
 use loadgen::outcome::{Arrivals, Outcome, Pace};
 use loadgen::plan::{Plan, Target};
@@ -113,6 +113,10 @@ fn cluster(asks: bool) -> (u16, Arc<[AtomicU64; 3]>) {
 
 #[test]
 fn redirects_of_a_cluster_are_followed() {
+    patiently(redirects);
+}
+
+fn redirects() {
     for asks in [false, true] {
         for pace in [Pace::Closed, Pace::Open { per_second: 5000.0, arrivals: Arrivals::Poisson }] {
             let (port, counts) = cluster(asks);
@@ -174,6 +178,10 @@ fn a_unix_socket_is_a_target() {
 
 #[test]
 fn a_thousand_connections_are_asked_on() {
+    patiently(thousand_connections);
+}
+
+fn thousand_connections() {
     let Some(server) = redis(&[]) else { return };
     let outcome = ran(&Plan {
         connections: 1000,

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::serve;
+use common::{patiently, serve};
 use loadgen::objective::Goal;
 use loadgen::outcome::{Arrivals, Outcome, Pace};
 use loadgen::plan::{KeyChoice, PhasePlan, Plan, Spread, Target};
@@ -50,6 +50,10 @@ fn stalling() -> u16 {
 
 #[test]
 fn an_open_loop_shows_a_stall_that_a_closed_one_hides() {
+    patiently(stall_in_both_loops);
+}
+
+fn stall_in_both_loops() {
     let duration = Some(Duration::from_secs(3));
     let closed = ran(&Plan { duration, ..plan(stalling()) });
     // 2000 a second for 3 s: the half second of the stall is a sixth of what was due.
@@ -68,6 +72,10 @@ fn an_open_loop_shows_a_stall_that_a_closed_one_hides() {
 
 #[test]
 fn a_stall_counts_even_where_no_connection_is_free() {
+    patiently(stall_of_few_connections);
+}
+
+fn stall_of_few_connections() {
     // One in flight on each of four connections: what is due meanwhile cannot be sent, and still waits.
     let open = ran(&Plan { duration: Some(Duration::from_secs(3)), pace: open(2000.0), ..plan(stalling()) });
     assert!(open.all.value_at_quantile(0.99) > 400_000_000, "{}", open.all.value_at_quantile(0.99));
@@ -76,6 +84,10 @@ fn a_stall_counts_even_where_no_connection_is_free() {
 
 #[test]
 fn a_rate_that_is_not_reached_is_told() {
+    patiently(rate_beyond_reach);
+}
+
+fn rate_beyond_reach() {
     // 4 ms an ask, one after another: 250 a second.
     let turn = Mutex::new(());
     let port = serve(move |_, _| {
@@ -91,6 +103,10 @@ fn a_rate_that_is_not_reached_is_told() {
 
 #[test]
 fn phases_change_the_rate_and_the_mix() {
+    patiently(phases);
+}
+
+fn phases() {
     let port = serve(|_, words| Some(if words[0] == b"GET" { b"$-1\r\n".to_vec() } else { b"+OK\r\n".to_vec() }));
     let phase = |name: &str, rate, mix: Option<&str>| PhasePlan {
         name: name.into(),
@@ -133,6 +149,10 @@ fn phases_change_the_rate_and_the_mix() {
 
 #[test]
 fn the_limit_of_a_server_of_known_speed_is_found() {
+    patiently(limit_of_known_speed);
+}
+
+fn limit_of_known_speed() {
     // 1 ms an ask on each of two connections: at most 2000 a second; sleeping takes a little longer. A run of half a
     // second may owe 50 ms of work at its end (a tenth), and Poisson arrivals of 1000 stray by a tenth (3 sigma).
     let port = serve(|_, _| {

@@ -1,6 +1,9 @@
 //! Room: loadgen, tests. What a run draws on stderr while it goes on: a screen on a terminal, which is given back however the
 //! run ends; lines elsewhere; nothing when asked. A terminal is made by `script` (util-linux).
 
+mod common;
+
+use common::patiently;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Command, Stdio};
@@ -68,18 +71,22 @@ const SHOW: &str = "\u{1b}[?25h";
 
 #[test]
 fn a_terminal_is_given_back_however_the_run_ends() {
+    patiently(ends_on_a_terminal);
+}
+
+fn ends_on_a_terminal() {
     let port = serve();
     // How the run ends, and the exit code: 128 and the signal's number where a signal ended it.
     let cases = [
         ("the end", format!("{TORC_LOAD} {}", arguments(port, "1s")), 0),
         (
             "SIGTERM",
-            format!("timeout --foreground --preserve-status -s TERM 1 {TORC_LOAD} {}", arguments(port, "9s")),
+            format!("timeout --foreground --preserve-status -s TERM 2 {TORC_LOAD} {}", arguments(port, "9s")),
             143,
         ),
         (
             "SIGINT",
-            format!("timeout --foreground --preserve-status -s INT 1 {TORC_LOAD} {}", arguments(port, "9s")),
+            format!("timeout --foreground --preserve-status -s INT 2 {TORC_LOAD} {}", arguments(port, "9s")),
             130,
         ),
         ("a failure", format!("{TORC_LOAD} {}", arguments(1, "9s")), 1),
@@ -104,6 +111,10 @@ fn a_terminal_is_given_back_however_the_run_ends() {
 
 #[test]
 fn one_line_is_drawn_over_when_asked() {
+    patiently(one_line);
+}
+
+fn one_line() {
     let Some((shown, code)) = on_a_terminal(&format!("{TORC_LOAD} --line {}", arguments(serve(), "2s"))) else {
         return;
     };

@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{memcached, redis};
+use common::{memcached, patiently, redis};
 use loadgen::outcome::Outcome;
 use loadgen::plan::{Pace, Plan, Spread, Target};
 use loadgen::run;
@@ -40,6 +40,10 @@ fn check(name: &str, outcome: &Outcome) {
 
 #[test]
 fn every_scenario_runs_against_redis() {
+    patiently(scenarios_of_redis);
+}
+
+fn scenarios_of_redis() {
     let Some(server) = redis(&[]) else { return };
     for built_in in BUILT_IN {
         let plan = small(built_in.name, built_in.text, &format!("resp://127.0.0.1:{}", server.port));
@@ -58,6 +62,10 @@ fn every_scenario_runs_against_redis() {
 
 #[test]
 fn scenarios_for_both_run_against_memcached() {
+    patiently(scenarios_of_memcached);
+}
+
+fn scenarios_of_memcached() {
     let Some(server) = memcached(&[]) else { return };
     let mut ran = 0;
     for built_in in BUILT_IN {

@@ -53,8 +53,8 @@ pub fn run(options: &Regress) -> Result<Verdict, String> {
         // Started anew each round: where a process's memory happens to lie makes it a little faster or slower for its life.
         let mut servers = Vec::new();
         for peer in &peers {
-            let launch = peer.launch(&layout.server_cpus, files.join(&peer.name), host.memory_bytes)?;
-            let mut server = Server::start(&launch)?;
+            let launch = || peer.launch(&layout.server_cpus, files.join(&peer.name), host.memory_bytes);
+            let mut server = Server::start_anew(launch)?;
             load::fill(&server, &spec(options, &CASES[0], &layout, seconds))?;
             server.stand_still();
             servers.push(server);

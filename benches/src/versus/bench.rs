@@ -100,9 +100,9 @@ impl Bench {
     /// Starts one peer with what an earlier one has left in the folder.
     pub fn start_again(&mut self, peer: &Peer, layout: &Layout, folder: &str) -> Result<Server, String> {
         let files = self.folder_of(peer, folder);
-        let launch = peer.launch(&layout.server_cpus, files, self.host.memory_bytes)?;
-        let server = Server::start(&launch)?;
-        self.note_command(&peer.name, &launch.command_line());
+        let memory_bytes = self.host.memory_bytes;
+        let server = Server::start_anew(|| peer.launch(&layout.server_cpus, files.clone(), memory_bytes))?;
+        self.note_command(&peer.name, &server.launch().command_line());
         Ok(server)
     }
 

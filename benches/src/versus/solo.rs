@@ -146,7 +146,7 @@ fn snapshot_of(bench: &mut Bench, peer: &Peer, layout: &Layout, case: &str, roun
     let keys = bench.options.snapshot_keys;
     let server = bench.start(peer, layout, "snapshot")?;
     // A first one, of nothing: whether there are snapshots at all is the server's to say.
-    save(&server, Duration::from_secs(10))?;
+    save(&server, Duration::from_secs(120))?;
     let load = spec(bench, Dialect::Resp2, layout, keys, 100);
     load::fill(&server, &load)?;
     // The second tells how long they take, so that the load beside the third lasts as long.

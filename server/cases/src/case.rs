@@ -3,6 +3,9 @@
 use crate::pattern::Pattern;
 use std::path::{Path, PathBuf};
 
+/// How long `silence` listens.
+pub const SILENCE_MS: u64 = 30;
+
 /// One transcript: starts from an empty server and fresh connections.
 #[derive(Clone, Debug)]
 pub struct Case {
@@ -17,6 +20,22 @@ pub struct Case {
     /// `@ needs word ...`: skipped where the target does not offer all of it.
     pub needs: Vec<String>,
     pub steps: Vec<(usize, Step)>,
+}
+
+impl Case {
+    /// The time that it lets pass.
+    pub fn waits_ms(&self) -> u64 {
+        let ms = |(_, step): &(usize, Step)| match step {
+            Step::Wait(ms) => *ms,
+            Step::Expect { two, three, .. }
+                if [two, three].into_iter().flatten().any(|e| matches!(e, Expect::Silence)) =>
+            {
+                SILENCE_MS
+            }
+            _ => 0,
+        };
+        self.steps.iter().map(ms).sum()
+    }
 }
 
 #[derive(Clone, Debug)]

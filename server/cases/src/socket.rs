@@ -56,7 +56,7 @@ impl SocketTarget {
 }
 
 fn read_one(stream: &mut TcpStream) -> Result<Value, String> {
-    let _ = stream.set_read_timeout(Some(Duration::from_secs(10)));
+    let _ = stream.set_read_timeout(Some(Duration::from_secs(60)));
     let (mut buffer, mut chunk) = (Vec::new(), [0; 16384]);
     loop {
         if let Some((value, _)) = Value::decode(&buffer)? {
@@ -89,6 +89,10 @@ impl Target for SocketTarget {
 
     fn now_ms(&mut self) -> u64 {
         SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as u64)
+    }
+
+    fn is_live(&self) -> bool {
+        true
     }
 
     fn wait(&mut self, ms: u64) {

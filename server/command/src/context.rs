@@ -1,5 +1,6 @@
 //! What a handler may touch.
 
+use crate::memcache::prefix::Prefixes;
 use crate::row::{Job, Walk};
 use base::DbId;
 use store::{Kind, Store};
@@ -137,7 +138,7 @@ pub struct Limits {
 }
 
 /// memcached's counters of one shard, since the start or `stats reset`.
-#[derive(Clone, Copy, Default, Debug)]
+#[derive(Default, Debug)]
 pub struct Tally {
     pub cmd_get: u64,
     pub cmd_set: u64,
@@ -160,4 +161,20 @@ pub struct Tally {
     pub touch_misses: u64,
     pub store_too_large: u64,
     pub store_no_memory: u64,
+    /// `stats detail`
+    pub prefixes: Prefixes,
+}
+
+impl Tally {
+    /// The counters, without what is counted by prefix.
+    pub fn counters(&self) -> Tally {
+        Tally { prefixes: Prefixes::default(), ..*self }
+    }
+
+    /// Begins anew; what is counted stays what it is.
+    pub fn reset(&mut self) {
+        let mut prefixes = std::mem::take(&mut self.prefixes);
+        prefixes.clear();
+        *self = Tally { prefixes, ..Tally::default() };
+    }
 }

@@ -4,6 +4,7 @@
 //! The parser hands in lines that are whole and well formed: keys of a legal length, numbers where a line's data hangs on
 //! them; `noreply` is taken off. Source of every answer: memcached's `doc/protocol.txt` and its 1.6.45.
 
+pub mod prefix;
 mod rows;
 
 pub use rows::{MEMCACHE, find_memcache};
@@ -68,10 +69,12 @@ fn get(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut dyn Reply) {
         let Some(entry) = ctx.store.read(ctx.db, key, ctx.now_ms, !ctx.no_touch) else {
             ctx.tally.get_misses += 1;
             ctx.tally.get_expired += ctx.store.counters().expired - expired;
+            ctx.tally.prefixes.get(key, false);
             missed(ctx, key);
             continue;
         };
         ctx.tally.get_hits += 1;
+        ctx.tally.prefixes.get(key, true);
         let entry = or_fault!(string(entry), reply);
         speak(key, entry.flags(), None, entry.value(), reply);
     }
@@ -90,6 +93,7 @@ fn gets(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut dyn Reply) {
             speak(key, entry.flags(), version, entry.value(), reply);
         }
         ctx.store.count(version.is_some());
+        ctx.tally.prefixes.get(key, version.is_some());
         match version {
             Some(_) => ctx.tally.get_hits += 1,
             None => {
@@ -134,6 +138,7 @@ fn get_and_touch(ctx: &mut Ctx<'_>, args: Args<'_>, versioned: bool, reply: &mut
         }
         told(ctx, event, key);
         count_touch(ctx.tally, hit);
+        ctx.tally.prefixes.get(key, hit);
     }
     reply.word(Word::End);
 }
@@ -196,6 +201,7 @@ fn decide_get(
 ) {
     for (key, found) in args.from(1).iter().zip(fetched) {
         decide.tally.cmd_get += 1;
+        decide.tally.prefixes.get(key, matches!(found, Fetched::Entry { .. }));
         if let Fetched::Entry { portable, version } = *found {
             decide.tally.get_hits += 1;
             if portable.kind != Kind::String {
@@ -230,11 +236,15 @@ fn decide_touch(
             Fetched::Entry { portable, version } if first || expiry != Expiry::Past => {
                 reply.value(key, portable.flags, versioned.then_some(version), &portable.value);
                 count_touch(decide.tally, true);
+                decide.tally.prefixes.get(key, true);
                 if first {
                     decide.writes.push((n, decide.db, Write::Deadline(expiry.deadline())));
                 }
             }
-            _ => count_touch(decide.tally, false),
+            _ => {
+                count_touch(decide.tally, false);
+                decide.tally.prefixes.get(key, false);
+            }
         }
     }
     reply.word(Word::End);
@@ -278,6 +288,7 @@ fn item<'a>(ctx: &mut Ctx<'_>, args: Args<'a>, at: usize) -> Result<Item<'a>, Fa
     // memcached keeps the lower 32 bits of both.
     let exptime = parse_c_i64(&args[3]).ok_or(BAD_LINE)? as i32;
     let (key, flags) = (args.at(1), flags as u32);
+    ctx.tally.prefixes.set(key);
     let Some(data) = args.get(at) else {
         ctx.tally.store_too_large += 1;
         return Err(TOO_LARGE);
@@ -397,6 +408,7 @@ fn extend(ctx: &mut Ctx<'_>, args: Args<'_>, extend: fn(&mut Cell<'_>, &[u8]) ->
 
 /// delete key [0]: what follows the key counts for nothing since 1.6.
 fn delete(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut dyn Reply) {
+    ctx.tally.prefixes.delete(&args[1]);
     let hit = ctx.store.cell(ctx.db, &args[1], ctx.now_ms).remove();
     told(ctx, hit.then_some("del"), &args[1]);
     ctx.tally.delete_hits += hit as u64;

@@ -3,7 +3,7 @@
 //!
 //! Everything read comes from below one root folder, so that tests bring their own machine.
 
-use crate::config::{cpu_list, cpu_list_text};
+use crate::config::{OomScoreAdj, Settings, cpu_list, cpu_list_text};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -258,6 +258,34 @@ fn raise_nofile(before: Limit, needed: u64) -> Limit {
 pub fn refuse_huge_pages() -> io::Result<()> {
     // SAFETY: prctl(2): sets a flag of the process; no memory is involved.
     match unsafe { libc::prctl(libc::PR_SET_THP_DISABLE, 1, 0, 0, 0) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// What `/proc/self/oom_score_adj` says.
+pub fn oom_score() -> io::Result<i32> {
+    let text = std::fs::read_to_string("/proc/self/oom_score_adj")?;
+    text.trim().parse().map_err(io::Error::other)
+}
+
+/// `oom-score-adj`: the kernel is told how soon to end this process when memory is short. `began`: what it was at the start.
+pub fn set_oom_score(settings: &Settings, began: i32) -> io::Result<()> {
+    let told = settings.oom_score_adj_values[0];
+    let score = match settings.oom_score_adj {
+        OomScoreAdj::No => began,
+        OomScoreAdj::Relative => began.saturating_add(told),
+        OomScoreAdj::Absolute => told,
+    };
+    // proc(5): the kernel's range; Redis takes twice that, for relative ones.
+    std::fs::write("/proc/self/oom_score_adj", score.clamp(-1000, 1000).to_string())
+}
+
+/// Has the kernel schedule this thread as a batch job (sched(7)): woken, it does not take the core from whoever runs there.
+pub fn schedule_as_batch() -> io::Result<()> {
+    let param = libc::sched_param { sched_priority: 0 };
+    // SAFETY: `param` is a whole value, which the call reads; 0 names the calling thread.
+    match unsafe { libc::sched_setscheduler(0, libc::SCHED_BATCH, &param) } {
         0 => Ok(()),
         _ => Err(io::Error::last_os_error()),
     }

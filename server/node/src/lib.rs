@@ -21,6 +21,7 @@ pub mod process;
 pub mod session;
 pub mod shard;
 pub mod start;
+pub mod title;
 pub mod tools;
 pub mod turn;
 pub mod version;

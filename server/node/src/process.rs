@@ -6,6 +6,7 @@ use crate::config::{BufferLimit, ClientClass, Endpoint, FsyncPolicy, Guard, Idle
 use crate::log::Log;
 use crate::persist::{Gate, Persist};
 use crate::session::Peer;
+use crate::title::Title;
 use base::ShardId;
 use command::context::Limits;
 use command::row::Flag;
@@ -86,12 +87,18 @@ pub struct Process {
     pub deadlines_stopped: AtomicBool,
     /// The file that CONFIG REWRITE rewrites; unset when the process was started without one.
     pub config_file: OnceLock<PathBuf>,
+    /// What the kernel's score was at the start; unset where it does not tell.
+    pub oom_score_began: OnceLock<i32>,
+    /// What `ps` shows; unset where that is left as it is.
+    pub title: OnceLock<Title>,
     /// The replication id: a history of writes by 40 hex digits.
     replid: Mutex<String>,
     /// Bytes in use when the shards had just begun; 0: not yet.
     startup: AtomicUsize,
     /// DEBUG SLEEP: no session goes on before this, `up_us`.
     frozen_until_us: AtomicU64,
+    /// memcached's `stats sizes_enable`.
+    pub tracks_sizes: AtomicBool,
     /// memcached's `flush_all` with a delay: when, Unix ms; 0: none is pending.
     flush_due_ms: AtomicU64,
 }
@@ -162,9 +169,12 @@ impl Process {
             stopping: AtomicU8::new(0),
             deadlines_stopped: AtomicBool::new(false),
             config_file: OnceLock::new(),
+            oom_score_began: OnceLock::new(),
+            title: OnceLock::new(),
             replid: Mutex::new(random_id()),
             startup: AtomicUsize::new(0),
             frozen_until_us: AtomicU64::new(0),
+            tracks_sizes: AtomicBool::new(false),
             flush_due_ms: AtomicU64::new(0),
         }
     }
@@ -172,6 +182,14 @@ impl Process {
     /// The settings, to look at or to change; after a change call `settings_changed`.
     pub fn config(&self) -> MutexGuard<'_, Settings> {
         self.config.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    /// Shows in `ps` what the settings say.
+    pub fn show_title(&self) {
+        if let Some(title) = self.title.get() {
+            let file = self.config_file.get().map(|path| path.display().to_string());
+            title.show(&self.config(), file.as_deref());
+        }
     }
 
     pub fn settings_changed(&self) {

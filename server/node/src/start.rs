@@ -7,7 +7,7 @@ use crate::clock::HostClock;
 use crate::config::banner::Banner;
 use crate::config::cli::{self as config, Told};
 use crate::config::load::Loaded;
-use crate::config::{Settings, Supervised};
+use crate::config::{OomScoreAdj, Settings, Supervised};
 use crate::engine::copies::access_of;
 use crate::engine::{Engine, LoadFile, LoadPlan, Mail, Replay};
 use crate::files::Files;
@@ -21,6 +21,7 @@ use crate::manifest;
 use crate::persist::{Gate, Leave};
 use crate::process::{Facts, Process, unix_s};
 use crate::session::Door;
+use crate::title::Title;
 use crate::turn::Turn;
 use base::ShardId;
 use glommio::{LocalExecutorBuilder, Placement};
@@ -253,6 +254,7 @@ impl Server {
         let clock = HostClock::calibrated();
         let (ready, is_ready) = mpsc::channel::<Result<(), String>>();
         let mut threads = Vec::new();
+        let batch = process.config().shard_batch;
         let posts = mailbox::mesh::<Mail>(shards);
         let files = Files::for_shards(shards, &process.log).map_err(|e| format!("Could not make eventfds: {e}"))?;
         for (i, ((post, files), listeners)) in posts.into_iter().zip(files).zip(listeners).enumerate() {
@@ -266,6 +268,9 @@ impl Server {
                     Err(e) => return drop(ready.send(Err(explain_executor(&e.to_string())))),
                 };
                 executor.run(async move {
+                    if batch && let Err(e) = host::schedule_as_batch() {
+                        process.log.warning(format_args!("shard-batch: {e}"));
+                    }
                     let ring = match Ring::new() {
                         Ok(ring) => ring,
                         Err(e) => return drop(ready.send(Err(explain(&e)))),
@@ -396,7 +401,24 @@ fn run() -> Result<(), String> {
     };
     let pidfile = pidfile(&settings);
     let banner = settings.clone();
+    let title = match settings.set_proc_title {
+        // SAFETY: the shards' threads come after this, and the command line has been read.
+        true => unsafe { Title::take() },
+        false => None,
+    };
     let server = Server::start(settings, file, facts, log.clone())?;
+    if let Ok(began) = host::oom_score() {
+        let _ = server.process.oom_score_began.set(began);
+        if banner.oom_score_adj != OomScoreAdj::No
+            && let Err(e) = host::set_oom_score(&banner, began)
+        {
+            log.warning(format_args!("oom-score-adj: /proc/self/oom_score_adj: {e}"));
+        }
+    }
+    if let Some(title) = title {
+        let _ = server.process.title.set(title);
+        server.process.show_title();
+    }
     if let Some(path) = &pidfile
         && let Err(e) = std::fs::write(path, format!("{}\n", std::process::id()))
     {

@@ -50,7 +50,7 @@ impl Peer {
     fn new(name: &str, address: &str) -> Peer {
         let stream = TcpStream::connect(address).unwrap_or_else(|e| panic!("{name} at {address}: {e}"));
         stream.set_nodelay(true).expect("a socket");
-        stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a socket");
+        stream.set_read_timeout(Some(Duration::from_secs(60))).expect("a socket");
         Peer { name: name.into(), address: address.into(), stream, buffer: Vec::new() }
     }
 

@@ -29,6 +29,90 @@ fn huge_pages_are_refused_unless_the_host_decides() {
     }
 }
 
+/// `set-proc-title`, `proc-title-template`: what proc(5) shows as the command line, and the environment that had its place.
+#[test]
+fn ps_shows_the_title() {
+    let shown = |server: &Server| {
+        let line = std::fs::read(format!("/proc/{}/cmdline", server.pid())).expect("the server runs");
+        let line = String::from_utf8(line).expect("text");
+        line.split('\0').next().expect("a word").to_string()
+    };
+    let server = Server::start(1);
+    let title = shown(&server);
+    assert!(title.ends_with(&format!("torc {}", server.resp)), "{title}");
+    let long = "a title of more bytes than the command line and the environment have room for ".repeat(500);
+    for (template, expected) in [
+        ("x", "x"),
+        (
+            "{port} is the port {server-mode} ",
+            &*format!("{} is the port", server.resp.rsplit_once(':').expect("a port").1),
+        ),
+        (&*long, long.trim_end()),
+        ("short again", "short again"),
+    ] {
+        assert_eq!(ask(&server, &format!("CONFIG SET proc-title-template \"{template}\"\r\n")), "+OK\r\n+OK\r\n");
+        let title = shown(&server);
+        // The kernel shows one page of it at most.
+        let is_cut = title.len() > 1000 && expected.starts_with(&title);
+        assert!(title == expected || is_cut, "{template}: {title}");
+    }
+    let wrong = "-ERR CONFIG SET failed (possibly related to argument 'proc-title-template') - template format is invalid or \
+                 contains unknown variables\r\n+OK\r\n";
+    assert_eq!(ask(&server, "CONFIG SET proc-title-template {nope}\r\n"), wrong);
+    assert_eq!(shown(&server), "short again");
+    assert_eq!(server.stop(), Some(0));
+
+    let server = Server::start_with(1, &["--set-proc-title", "no", "--proc-title-template", "unused"]);
+    let line = std::fs::read(format!("/proc/{}/cmdline", server.pid())).expect("the server runs");
+    let line = String::from_utf8(line).expect("text");
+    assert!(line.contains("torc\0--port\0") && line.contains("--set-proc-title\0no\0"), "{line:?}");
+    assert_eq!(server.stop(), Some(0));
+}
+
+/// `oom-score-adj`: lower scores than the first are for root.
+#[test]
+fn the_kernel_is_told_how_soon_to_end_the_process() {
+    let score = |server: &Server| -> i32 {
+        let text = std::fs::read_to_string(format!("/proc/{}/oom_score_adj", server.pid())).expect("the server runs");
+        text.trim().parse().expect("a number")
+    };
+    let began: i32 =
+        std::fs::read_to_string("/proc/self/oom_score_adj").expect("Linux tells").trim().parse().expect("a number");
+    let server = Server::start_with(1, &["--oom-score-adj", "relative", "--oom-score-adj-values", "7", "200", "800"]);
+    assert_eq!(score(&server), (began + 7).min(1000));
+    for (set, expected) in [
+        ("oom-score-adj absolute oom-score-adj-values \"990 0 0\"", 990),
+        ("oom-score-adj-values \"2000 0 0\"", 1000),
+        ("oom-score-adj yes", 1000),
+    ] {
+        assert_eq!(ask(&server, &format!("CONFIG SET {set}\r\n")), "+OK\r\n+OK\r\n", "{set}");
+        assert_eq!(score(&server), expected, "{set}");
+    }
+    assert_eq!(server.stop(), Some(0));
+}
+
+/// `shard-batch`: proc(5) tells the policy of each thread, sched(7) that 3 is SCHED_BATCH.
+#[test]
+fn shards_are_batch_jobs_where_asked() {
+    for (more, expected) in [(&[][..], "0"), (&["--shard-batch", "yes"], "3")] {
+        let server = Server::start_with(2, more);
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", server.pid())).expect("the server runs");
+        let mut seen = 0;
+        for task in tasks.flatten() {
+            let stat = std::fs::read_to_string(task.path().join("stat")).expect("its threads stay");
+            let (name, rest) = stat.rsplit_once(')').expect("a name in parentheses");
+            // Field 41; the first behind the name is the third.
+            let policy = rest.split_ascii_whitespace().nth(41 - 3).expect("it is told");
+            if name.contains("(shard-") {
+                assert_eq!(policy, expected, "{more:?}: {stat}");
+                seen += 1;
+            }
+        }
+        assert_eq!(seen, 2, "{more:?}");
+        assert_eq!(server.stop(), Some(0));
+    }
+}
+
 #[test]
 fn renamed_commands_answer_to_their_new_names_only() {
     let more = [

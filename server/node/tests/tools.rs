@@ -73,7 +73,7 @@ impl Genuine {
             .stderr(Stdio::null())
             .spawn()
             .expect("the server can be started");
-        let end = Instant::now() + Duration::from_secs(20);
+        let end = Instant::now() + Duration::from_secs(60);
         loop {
             if let Ok(stream) = UnixStream::connect(&socket) {
                 let mut server = Genuine { child, talk: BufReader::new(stream) };

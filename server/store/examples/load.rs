@@ -44,6 +44,9 @@ fn main() {
         match reader.next().expect("a good file") {
             Item::NeedMore => reader.feed(pieces.next().expect("it ends by itself")),
             Item::Entry(entry) => {
+                if !plain {
+                    store.prefetch_to_insert(entry.db, entry.next_key);
+                }
                 let mut cell = store.cell(entry.db, entry.key, 0);
                 assert!(cell.entry().is_none());
                 let put = match plain {

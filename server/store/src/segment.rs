@@ -275,6 +275,11 @@ impl Segment {
         prefetch(self.at.as_ptr().wrapping_add(1 + self.home(tag)).cast());
     }
 
+    #[inline]
+    pub fn prefetch_head(self) {
+        prefetch(self.at.as_ptr().cast());
+    }
+
     /// The first slot with this tag whose entry `is` the one.
     #[inline(always)]
     pub fn find(self, tag: u16, is: impl Fn(Ref<'_>) -> bool) -> Option<usize> {

@@ -191,6 +191,12 @@ impl Store {
         self.places[self.dbs[db.index()] as usize].table.prefetch(self.ground.keyed.hash(key));
     }
 
+    /// As `prefetch`, for a key that is about to be added: what an insertion changes besides comes too.
+    #[inline]
+    pub fn prefetch_to_insert(&self, db: DbId, key: &[u8]) {
+        self.places[self.dbs[db.index()] as usize].table.prefetch_to_insert(self.ground.keyed.hash(key));
+    }
+
     /// Asks the CPU to bring the key's entry near, through its slot, which an earlier `prefetch` asked for.
     #[inline]
     pub fn prefetch_entry(&self, db: DbId, key: &[u8]) {

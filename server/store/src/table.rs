@@ -207,6 +207,14 @@ impl Table {
         segment.prefetch(segment.tag(hash));
     }
 
+    /// The same, and for the head of its segment.
+    #[inline]
+    pub fn prefetch_to_insert(&self, hash: u64) {
+        let segment = self.segment(self.index(hash));
+        segment.prefetch_head();
+        segment.prefetch(segment.tag(hash));
+    }
+
     /// Reads the slot of `hash`, which should be near by now, and asks the CPU for the entry that it seems to name.
     #[inline]
     pub fn prefetch_entry(&self, hash: u64) {

@@ -55,7 +55,7 @@ fn read(file: &[u8], cuts: impl IntoIterator<Item = usize>, options: ReadOptions
             Item::Aux { name, text } => Seen::Aux(name.into(), text.into()),
             Item::Select(db) => Seen::Select(db),
             Item::Resize { keys, with_deadline } => Seen::Resize(keys, with_deadline),
-            Item::Entry(Entry { db, key, deadline, age, flags, version, value, at }) => {
+            Item::Entry(Entry { db, key, deadline, age, flags, version, value, at, next_key: _ }) => {
                 Seen::Entry { db: db.0, key: key.into(), deadline, age, flags, version, value: value.into(), at }
             }
             Item::Function(text) => Seen::Function(text.into()),

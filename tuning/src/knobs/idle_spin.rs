@@ -44,6 +44,10 @@ impl Knob for IdleSpin {
         match words.by_ref().find(|word| *word == "--idle-spin-us").and_then(|_| words.next()) {
             Some("auto") => Finding::good("auto"),
             Some(other) => Finding::noted(format!("{other} on the command line")),
+            // Its title (set-proc-title) stands where its words were.
+            None if !line.contains("\0--") => {
+                Finding::good("auto, unless it was told otherwise: CONFIG GET idle-spin-us")
+            }
             None => Finding::good("auto, unless a file of directives sets it"),
         }
     }
@@ -59,7 +63,8 @@ mod tests {
     #[test]
     fn the_servers_command_line_is_read() {
         let cases = [
-            ("torc\0--port\x001\0", Standing::Good, "auto, unless"),
+            ("torc\0--port\x001\0", Standing::Good, "auto, unless a file"),
+            ("torc 127.0.0.1:6379\0\0\0.", Standing::Good, "CONFIG GET"),
             ("torc\0--idle-spin-us\0auto\0", Standing::Good, "auto"),
             ("torc\0--idle-spin-us\x000\0", Standing::Noted, "0 on the command line"),
         ];

@@ -6,6 +6,7 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 pub struct Server {
@@ -15,18 +16,38 @@ pub struct Server {
     folder: PathBuf,
 }
 
-const START_MOST: Duration = Duration::from_secs(20);
-const ANSWER_MOST: Duration = Duration::from_secs(5);
+const START_MOST: Duration = Duration::from_secs(60);
+const ANSWER_MOST: Duration = Duration::from_secs(30);
 
-/// A port that nobody listens on just now.
+/// A port on which nobody listens, below those that the kernel gives to whoever connects (32768 and up), of another hundred for
+/// each process. Another program may still take it before the server does; the start then fails and says so.
 pub fn free_port() -> Result<u16, String> {
-    let listener = TcpListener::bind("127.0.0.1:0").map_err(|e| format!("127.0.0.1: {e}"))?;
-    Ok(listener.local_addr().map_err(|e| e.to_string())?.port())
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    for _ in 0..20_000 {
+        let place = std::process::id().wrapping_mul(100).wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed));
+        let port = 12_000 + (place % 20_000) as u16;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return Ok(port);
+        }
+    }
+    Err("no free port on 127.0.0.1 from 12000 to 31999".into())
 }
 
 impl Server {
     /// Starts one shard on each of `cores`. `more` are directives besides.
     pub fn start(torc: &Path, cores: &[u32], more: &[String]) -> Result<Server, String> {
+        let mut tries_left = 5;
+        loop {
+            tries_left -= 1;
+            match Server::try_start(torc, cores, more) {
+                // Its port, free a moment ago, was taken: another try finds another.
+                Err(why) if tries_left > 0 && why.contains("another program") => {}
+                done => return done,
+            }
+        }
+    }
+
+    fn try_start(torc: &Path, cores: &[u32], more: &[String]) -> Result<Server, String> {
         let port = free_port()?;
         let folder = std::env::temp_dir().join(format!("torc-tune-{}-{port}", std::process::id()));
         fs::create_dir_all(&folder).map_err(|e| format!("{}: {e}", folder.display()))?;
@@ -51,8 +72,10 @@ impl Server {
     fn wait(&mut self) -> Result<(), String> {
         let begun = Instant::now();
         loop {
-            if self.ask("PING").is_ok() {
-                return Ok(());
+            match self.info("process_id") {
+                Ok(id) if id == f64::from(self.pid()) => return Ok(()),
+                Ok(_) => return Err(format!("another program listens on port {}", self.port)),
+                Err(_) => {}
             }
             let ended = self.child.try_wait().map_err(|e| format!("torc: {e}"))?;
             if ended.is_some() || begun.elapsed() > START_MOST {

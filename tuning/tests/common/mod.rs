@@ -2,8 +2,10 @@
 #![allow(dead_code)]
 
 use std::fs;
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 pub fn tune() -> &'static Path {
     Path::new(env!("CARGO_BIN_EXE_torc-tune"))
@@ -14,6 +16,18 @@ pub fn program(name: &str) -> PathBuf {
     let path = tune().parent().expect("a program is in a folder").join("examples").join(name);
     assert!(path.is_file(), "{}: built by cargo test", path.display());
     path
+}
+
+/// A port below those that the kernel gives to whoever connects (32768 and up), of another hundred for each process.
+pub fn free_port() -> u16 {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    loop {
+        let place = std::process::id().wrapping_mul(100).wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed));
+        let port = 12_000 + (place % 20_000) as u16;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 pub fn run(arguments: &[&str]) -> Output {

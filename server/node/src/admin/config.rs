@@ -47,6 +47,12 @@ pub(super) fn set(engine: &mut Engine, index: u32, args: Args<'_>) -> Served {
                 Ok(_) => return None,
                 Err(e) => plain(&e),
             },
+            "oom-score-adj" | "oom-score-adj-values" => {
+                let began = *process.oom_score_began.get()?;
+                let e = host::set_oom_score(&planned.settings, began).err()?;
+                process.log.warning(format_args!("oom-score-adj: /proc/self/oom_score_adj: {}", plain(&e)));
+                "Failed to apply new oom_score_adj configuration, check server logs.".to_string()
+            }
             "maxclients" => no_room_for_clients(planned.settings.maxclients, process.shards)?,
             _ => return None,
         };
@@ -64,6 +70,7 @@ pub(super) fn set(engine: &mut Engine, index: u32, args: Args<'_>) -> Served {
         process.log.set_level(planned.settings.loglevel);
     }
     let turned = planned.changed.contains(&"appendonly").then_some(planned.settings.appendonly);
+    let retitled = planned.changed.contains(&"proc-title-template");
     let lowered = planned.changed.contains(&"maxmemory").then_some(planned.settings.maxmemory);
     *settings = planned.settings;
     if planned.changed.contains(&"dir")
@@ -76,6 +83,9 @@ pub(super) fn set(engine: &mut Engine, index: u32, args: Args<'_>) -> Served {
     engine.renew_settings();
     if let Some(on) = turned {
         engine.turn_log(on);
+    }
+    if retitled {
+        process.show_title();
     }
     if let Some(limit) = lowered {
         let (limit, used) = (limit.bytes(process.facts.total_memory), process.used_memory() as u64);

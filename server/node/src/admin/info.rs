@@ -122,7 +122,7 @@ impl Part {
             query_disconnections: m.query_limit_disconnections,
             evicted_clients: m.evicted_clients,
             outbox_bytes: e.outbox.iter().map(|b| b.out.bytes.len()).sum(),
-            tally: e.tally,
+            tally: e.tally.counters(),
             cpu: usage::of_thread(),
             monitors: e.monitors.iter().filter(|m| m.0 == e.me).count(),
             names: Scope::ALL.map(|scope| e.listened_to(scope).count()),

@@ -1,6 +1,7 @@
 //! Room: admin. memcached's verbs about the server: version, verbosity, flush_all, cache_memlimit, stats, quit, mn, shutdown.
 //! Source of every answer: memcached 1.6.45, `proto_text.c` and `doc/protocol.txt`.
 
+use super::detail;
 use super::info::Part;
 use crate::config::MemoryLimit;
 use crate::engine::{Answer, Engine, Served};
@@ -11,7 +12,7 @@ use crate::session::{Door, Peer};
 use crate::version;
 use base::number::{parse_token_i32, parse_token_u32};
 use base::{Args, DbId, Fault, Reply, Word};
-use command::context::Tally;
+use std::sync::atomic::Ordering;
 
 /// Beyond 30 days a delay is a Unix time.
 const RELATIVE_SECONDS_MAX: i32 = 60 * 60 * 24 * 30;
@@ -124,20 +125,16 @@ pub(super) fn stats(engine: &mut Engine, index: u32, args: Args<'_>) -> Served {
     let Some(word) = args.get(1) else { return gathered(engine, index, general) };
     match word {
         w if begins("reset", w) => reset(engine, index),
-        // As memcached does with -X: what would name keys is not told. See `dump_enabled` in `stats settings`.
-        w if begins("detail", w) => engine.refuse(index, None, &Fault::Client("stats detail not allowed")),
+        w if begins("detail", w) => detail::detail(engine, index, args),
         w if begins("settings", w) => settings(engine, index),
+        // As memcached does with -X: what would name keys is not told. See `dump_enabled` in `stats settings`.
         w if begins("cachedump", w) => engine.refuse(index, None, &Fault::Client("stats cachedump not allowed")),
         w if begins("conns", w) => conns(engine, index),
         b"items" => gathered(engine, index, items),
         b"slabs" => gathered(engine, index, slabs),
-        b"sizes" => {
-            engine.answer(index, |r| {
-                r.stat("sizes_status", "disabled");
-                r.word(Word::End);
-            });
-            Served::Done
-        }
+        b"sizes" => detail::sizes(engine, index),
+        b"sizes_enable" => detail::track_sizes(engine, index, true),
+        b"sizes_disable" => detail::track_sizes(engine, index, false),
         _ => engine.refuse(index, None, &Fault::Unknown),
     }
 }
@@ -158,7 +155,7 @@ fn reset(engine: &mut Engine, index: u32) -> Served {
     engine.gather(
         index,
         |e| {
-            e.tally = Tally::default();
+            e.tally.reset();
             e.store.reset_counters();
             let m = &mut e.metrics;
             (m.connections, m.connections_rejected, m.bytes_in, m.bytes_out) = (0, 0, 0, 0);
@@ -288,7 +285,7 @@ fn settings(engine: &mut Engine, index: u32) -> Served {
         ("shutdown_command", yes(config.memcached_shutdown).into()),
         ("num_threads", engine.shards().to_string()),
         ("stat_key_prefix", ":".into()),
-        ("detail_enabled", "no".into()),
+        ("detail_enabled", yes(engine.tally.prefixes.is_on()).into()),
         ("cas_enabled", "yes".into()),
         ("tcp_backlog", config.tcp_backlog.to_string()),
         ("binding_protocol", "ascii".into()),
@@ -307,7 +304,7 @@ fn settings(engine: &mut Engine, index: u32) -> Served {
         ("lru_segmented", "no".into()),
         ("temp_lru", "no".into()),
         ("idle_timeout", config.timeout_s.to_string()),
-        ("track_sizes", "no".into()),
+        ("track_sizes", yes(engine.process.tracks_sizes.load(Ordering::Relaxed)).into()),
         ("client_flags_size", "4".into()),
     ];
     engine.answer(index, |r| {

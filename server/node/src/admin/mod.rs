@@ -8,6 +8,7 @@ mod commands;
 mod config;
 mod connection;
 mod debug;
+mod detail;
 mod digest;
 mod info;
 mod keyspace;

@@ -582,6 +582,7 @@ mod tests {
                 "cpus",
                 "force-shards",
                 "idle-spin-us",
+                "shard-batch",
                 "item-size-max",
                 "memcached-shutdown",
                 "memcached-flush-disabled",

@@ -5,7 +5,7 @@
 //! takes `idle` away and says what it is `.about`.
 
 use super::row::{Change, Group, Kind, Percent, Place, Row, Special, Value, Wrong};
-use super::settings::{Endpoint, FsyncPolicy, Guard, MemoryLimit, Policy, Settings, Supervised};
+use super::settings::{Endpoint, FsyncPolicy, Guard, MemoryLimit, OomScoreAdj, Policy, Settings, Supervised};
 use super::special;
 use crate::backup::cron::Schedule;
 use crate::backup::place::{Place as BackupPlace, Retention};
@@ -40,7 +40,7 @@ const REPLICATION: &str = "there is no replication yet";
 const CLUSTER: &str = "there is no cluster of several hosts yet";
 const TLS: &str = "TLS is not served yet";
 const USERS: &str = "there are no ACL users yet";
-const PUBSUB: &str = "there are no notifications, channels or client-side caching yet";
+const PUBSUB: &str = "there is no client-side caching yet";
 const SCRIPTS: &str = "there are no scripts or modules yet";
 const FREEING: &str = "large values are always freed in small steps";
 const GROWTH: &str = "tables always grow in small steps, within the asks";
@@ -51,7 +51,6 @@ const TURNS: &str = "a shard works when there is work, not at a fixed rate";
 const LOGS: &str = "lines go to stderr or to 'logfile' only";
 const KERNEL: &str = "the kernel's own settings are left as they are";
 const CRASH: &str = "a crash leaves Rust's report and, where enabled, a core file";
-const TITLE: &str = "the process keeps its name";
 
 const fn row(name: &'static str, kind: Kind, default: &'static str) -> Row {
     Row {
@@ -283,6 +282,10 @@ pub static ROWS: &[Row] = &[
         Shards,
         "Microseconds that a shard without work looks for some before it sleeps; auto: as traffic suggests",
     ),
+    flag("shard-batch", "no").at(flag_at!(shard_batch)).fixed().about(
+        Shards,
+        "Schedule shards as batch jobs (SCHED_BATCH): one that is woken lets who runs on its core go on; for shared cores",
+    ),
     number("io-threads", 1, 128, "1").fixed().idle(SHARDS),
     flag("io-threads-do-reads", "no").fixed().idle(SHARDS),
     text("server_cpulist").fixed().idle(SHARDS),
@@ -365,8 +368,11 @@ pub static ROWS: &[Row] = &[
     special("hz", &special::HZ, "10").idle(TURNS),
     flag("dynamic-hz", "yes").idle(TURNS),
     flag("always-show-logo", "no").fixed().idle("there is no logo"),
-    flag("set-proc-title", "yes").fixed().idle(TITLE),
-    named("proc-title-template", "\"{title} {listen-addr} {server-mode}\"").valid(proc_title).idle(TITLE),
+    flag("set-proc-title", "yes").at(flag_at!(set_proc_title)).fixed().about(Process, "Show in ps what proc-title-template says"),
+    named("proc-title-template", "\"{title} {listen-addr} {server-mode}\"")
+        .valid(proc_title)
+        .at(text_at!(proc_title_template))
+        .about(Process, "With title, listen-addr, port, unixsocket, config-file in braces"),
     flag("crash-log-enabled", "yes").idle(CRASH),
     flag("crash-memcheck-enabled", "yes").idle(CRASH),
     flag("use-exit-on-panic", "no").hidden().idle(CRASH),
@@ -378,8 +384,12 @@ pub static ROWS: &[Row] = &[
         Process,
         "Memory in small pages only: the kernel takes milliseconds to clear a huge one; no: as the host says",
     ),
-    choice("oom-score-adj", OOM_SCORE_ADJ, "no").idle(KERNEL),
-    special("oom-score-adj-values", &special::OOM_SCORE_ADJ_VALUES, "0 200 800").idle(KERNEL),
+    choice("oom-score-adj", OOM_SCORE_ADJ, "no").at(choice_at!(oom_score_adj, OomScoreAdj)).about(
+        Process,
+        "Tell the kernel how soon to end this process when memory is short: no, relative (or yes), absolute",
+    ),
+    special("oom-score-adj-values", &special::OOM_SCORE_ADJ_VALUES, "0 200 800")
+        .about(Process, "The score that oom-score-adj gives: of a primary, of a replica, of a child"),
     named("ignore-warnings", "").idle("no warning of the start stops it"),
     named("locale-collate", "").idle("strings are ordered by their bytes"),
     row("shutdown-on-sigint", Kind::Choices(SHUTDOWN_ON_SIGNAL, save_or_not), "default")

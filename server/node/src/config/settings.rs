@@ -97,6 +97,17 @@ choices! {
 }
 
 choices! {
+    /// `oom-score-adj`, by the numbers of Redis's
+    pub enum OomScoreAdj {
+        #[default]
+        No = "no",
+        /// To what the process began with. Redis also calls it `yes`.
+        Relative = "relative",
+        Absolute = "absolute",
+    }
+}
+
+choices! {
     /// `cluster-preferred-endpoint-type`
     pub enum Endpoint {
         #[default]
@@ -204,6 +215,7 @@ fields! {
         pub cpus: Vec<u16>,
         pub force_shards: bool,
         pub idle_spin_us: IdleSpin,
+        pub shard_batch: bool,
 
         // Memory.
         pub maxmemory: MemoryLimit,
@@ -235,6 +247,11 @@ fields! {
         pub pidfile: String,
         pub supervised: Supervised,
         pub disable_thp: bool,
+        pub set_proc_title: bool,
+        pub proc_title_template: String,
+        pub oom_score_adj: OomScoreAdj,
+        /// What a primary, a replica, and a child get.
+        pub oom_score_adj_values: [i32; 3],
 
         // Who may do what.
         /// Empty: no password.
@@ -299,7 +316,6 @@ fields! {
         pub aof_load_truncated: bool,
 
         // No effect yet, but with a form of their own.
-        pub oom_score_adj_values: [i32; 3],
         /// Bits in the order of `special::EVENTS`.
         pub notify_keyspace_events: u32,
         pub replicaof: Option<(String, u16)>,

@@ -13,7 +13,6 @@ use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use store::rdb::Placed;
 use store::rdb::file::Age;
 use store::rdb::file::read::{self, Item, ReadOptions, Reader};
 
@@ -89,6 +88,8 @@ struct Reading {
     id: FileId,
     index: usize,
     reader: Reader,
+    /// Which database the entries at hand are of.
+    db: DbId,
     pieces: VecDeque<Vec<u8>>,
     all_came: bool,
 }
@@ -202,7 +203,8 @@ impl Engine {
             self.file_asks.push(Ask::Read { id, path: file.path.clone() });
             let options = ReadOptions { size: Some(file.bytes), verify: loading.plan.verify, ..ReadOptions::default() };
             let reader = Reader::new(options);
-            loading.reading = Some(Reading { id, index, reader, pieces: VecDeque::new(), all_came: false });
+            loading.reading =
+                Some(Reading { id, index, reader, db: DbId::ZERO, pieces: VecDeque::new(), all_came: false });
             return Ok(());
         }
         self.read_slice(loading)
@@ -263,6 +265,10 @@ impl Engine {
                     };
                     let owner = self.owner(entry.key);
                     if owner == self.me {
+                        // Keys come in no order of this table's: each place is far from the last, and the next is likely here too.
+                        if facts.db.0 < self.store.databases() && !entry.next_key.is_empty() {
+                            self.store.prefetch_to_insert(facts.db, entry.next_key);
+                        }
                         self.put_loaded(loading, &facts, entry.key, entry.value, reading.index)?;
                         continue;
                     }
@@ -290,7 +296,9 @@ impl Engine {
                         self.process.persist.loads().used_memory += bytes;
                     }
                 }
-                Item::Skipped { .. } | Item::Select(_) | Item::Resize { .. } => {}
+                Item::Select(db) => reading.db = db,
+                Item::Resize { keys, .. } => self.expect_entries(&plan, file, reading.db, keys),
+                Item::Skipped { .. } => {}
                 Item::End => ended = true,
             }
         }
@@ -308,6 +316,26 @@ impl Engine {
             self.send_batch(loading, shard);
         }
         Ok(())
+    }
+
+    /// A file tells how many keys it has of a database. A file for each shard is taken for that shard's own; else the files' keys
+    /// are spread over all shards, as many as the bytes.
+    fn expect_entries(&mut self, plan: &LoadPlan, file: &LoadFile, db: DbId, keys: u64) {
+        // A record has four bytes at least, whatever is claimed.
+        let keys = keys.min(file.bytes / 4);
+        let shards = self.shards();
+        let room = move |engine: &mut Engine, keys: u64| {
+            if db.0 < engine.store.databases() {
+                engine.store.expect(db, keys as usize);
+            }
+        };
+        if plan.files.len() == shards {
+            return room(self, keys);
+        }
+        let all_bytes: u64 = plan.files.iter().map(|file| file.bytes).sum();
+        let all_keys = u128::from(keys) * u128::from(all_bytes) / u128::from(file.bytes.max(1));
+        let each = all_keys as u64 / shards as u64;
+        self.on_every_shard(move |engine| room(engine, each));
     }
 
     fn send_batch(&mut self, loading: &mut Loading, shard: usize) {
@@ -362,7 +390,7 @@ impl Engine {
             }
             cell.remove();
         }
-        if cell.put_rdb(value, Placed::ByThresholds).is_err() {
+        if cell.put_loaded(value, facts.deadline, facts.flags).is_err() {
             // As Redis: old versions have written such.
             if read::is_empty(value) {
                 return Ok(());
@@ -372,12 +400,6 @@ impl Engine {
         // All of its fields may have been due.
         if cell.entry().is_none() {
             return Ok(());
-        }
-        if facts.flags != 0 {
-            cell.set_flags(facts.flags);
-        }
-        if facts.deadline.is_some() {
-            cell.set_deadline(facts.deadline);
         }
         match facts.age {
             Age::Unknown => {}
@@ -449,6 +471,7 @@ impl Engine {
         if loading.replay.is_some() {
             self.begin_segment();
         }
+        self.store.expect_no_more();
         let last = {
             let mut loads = self.process.persist.loads();
             loads.loaded += loading.loaded;

@@ -95,6 +95,9 @@ pub struct Entry<'a> {
     pub value: &'a [u8],
     /// Where the value begins in the file.
     pub at: u64,
+    /// The key of the record behind, for whoever reads ahead: a guess at bytes that may be something else. Empty where it cannot be
+    /// told so easily, or has not come.
+    pub next_key: &'a [u8],
 }
 
 /// Reads one file.
@@ -274,6 +277,7 @@ impl Reader {
                 flags,
                 version,
                 at: self.base + range.start as u64 + 1,
+                next_key: plain_key(&self.bytes[range.end..]),
                 value: &self.bytes[range],
             }),
             Found::Skipped(of_key, module) => Item::Skipped { key: of_key.then_some(&self.name[..]), module },
@@ -528,6 +532,20 @@ impl Reader {
             self.facts = Facts::default();
         }
         Ok(module.map_or(Found::Nothing, |module| Found::Skipped(is_of_key, module)))
+    }
+}
+
+/// The key of a record of a type byte, or a deadline in ms and one, and a key of less than 64 bytes.
+fn plain_key(record: &[u8]) -> &[u8] {
+    // Types are below, what is no entry is above.
+    const TYPES: u8 = 0x40;
+    let record = match record {
+        [op::DEADLINE_MS, rest @ ..] => rest.get(8..).unwrap_or_default(),
+        _ => record,
+    };
+    match record {
+        [kind, len @ 0..0x40, rest @ ..] if *kind < TYPES => rest.get(..usize::from(*len)).unwrap_or_default(),
+        _ => &[],
     }
 }
 
