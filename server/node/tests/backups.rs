@@ -229,6 +229,59 @@ fn a_backup_that_fails_says_why_and_leaves_nothing() {
     assert!(error(&mut to, &format!("BACKUP NOW TO {}", folder.join("x"))).contains("enable-protected-configs"));
 }
 
+/// A small file system, where one may be mounted.
+struct Small(String);
+
+impl Small {
+    fn mount(at: String) -> Option<Small> {
+        std::fs::create_dir_all(&at).unwrap();
+        let mount =
+            Command::new("mount").args(["-t", "tmpfs", "-o", "size=1m", "none", &at]).stderr(Stdio::null()).status();
+        if mount.is_ok_and(|status| status.success()) {
+            return Some(Small(at));
+        }
+        println!("skipped: no file system can be mounted here");
+        None
+    }
+}
+
+impl Drop for Small {
+    fn drop(&mut self) {
+        drop(Command::new("umount").arg(&self.0).status());
+    }
+}
+
+#[test]
+fn a_full_disk_fails_the_backup_and_leaves_nothing() {
+    let folder = Folder::new("full");
+    let Some(small) = Small::mount(folder.join("small")) else { return };
+    let server = Server::start_with(2, &["--enable-protected-configs", "yes", "--rdbcompression", "no"]);
+    let mut to = connect(&server);
+    fill(&mut to, 100);
+    to.set::<_, _, ()>("large", vec![b'x'; 8 << 20]).unwrap();
+    let place = format!("{}/backups", small.0);
+    let line = format!("BACKUP NOW TO {place}");
+    let said = error(&mut to, &line);
+    assert!(said.contains("No space left on device"), "{said}");
+    // The keeper removes it when it comes to it.
+    let end = Instant::now() + Duration::from_secs(20);
+    while !names(Path::new(&place)).is_empty() {
+        assert!(Instant::now() < end, "{:?}", names(Path::new(&place)));
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    to.del::<_, ()>("large").unwrap();
+    let id: String = ask(&mut to, &line).expect("there is room now");
+    // And so does a restore.
+    to.set::<_, _, ()>("large", vec![b'x'; 8 << 20]).unwrap();
+    let other = folder.join("backups");
+    let large: String = ask(&mut to, &format!("BACKUP NOW TO {other}")).expect("there is room");
+    let dir = format!("{}/data", small.0);
+    let (code, said) = torc(&["restore", &format!("{other}/{large}"), "--dir", &dir]);
+    assert!(code == 1 && said.contains("No space left on device"), "{said}");
+    assert!(names(Path::new(&dir)).iter().all(|name| name == "torc.lock"));
+    assert_eq!(torc(&["verify", &format!("{place}/{id}")]).0, 0);
+}
+
 /// S3 as settings say it; None: somebody else's server, which makes no failures.
 fn bucket() -> (Option<std::sync::Arc<Bucket>>, String) {
     match std::env::var("TORC_S3_ENDPOINT") {
