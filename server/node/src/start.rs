@@ -1,11 +1,11 @@
 //! Room: start. From settings to running shards, and back to an exit code. Touches: everything below.
 
+use crate::appendlog;
 use crate::clock::HostClock;
 use crate::config::banner::Banner;
 use crate::config::cli::{self as config, Told};
 use crate::config::load::Loaded;
 use crate::config::{Settings, Supervised};
-use crate::appendlog;
 use crate::engine::{Engine, LoadFile, LoadPlan, Mail, Replay};
 use crate::files::Files;
 use crate::files::folder::{self, Lock, NoLock};
@@ -109,7 +109,11 @@ fn find_data(process: &Process) -> Result<Option<(Arc<LoadPlan>, Option<Arc<Repl
     };
     let log = &process.log;
     if dbfilename.is_empty() {
-        return if appends { Err("appendonly needs a dbfilename: its snapshots have no name".into()) } else { Ok(None) };
+        return if appends {
+            Err("appendonly needs a dbfilename: its snapshots have no name".into())
+        } else {
+            Ok(None)
+        };
     }
     let stem = folder::stem_of(&dbfilename);
     let there = dir.join(manifest::manifest_name(&stem)).exists() || dir.join(&dbfilename).is_file();
@@ -144,7 +148,9 @@ fn find_data(process: &Process) -> Result<Option<(Arc<LoadPlan>, Option<Arc<Repl
     } else {
         let segments = folder::segments(&dir, &log_stem)?;
         if !segments.is_empty() {
-            log.warning("appendonly is no: the append log that is there is not replayed, and the next snapshot removes it");
+            log.warning(
+                "appendonly is no: the append log that is there is not replayed, and the next snapshot removes it",
+            );
         }
         found.kept.add_segments(segments);
         None

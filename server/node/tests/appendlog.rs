@@ -190,7 +190,10 @@ impl Run {
                         }
                     })
                     .collect();
-                assert!(values.iter().all(|v| *v == values[0]), "TORC_SEED={seed}: a command is there by halves: {values:?}");
+                assert!(
+                    values.iter().all(|v| *v == values[0]),
+                    "TORC_SEED={seed}: a command is there by halves: {values:?}"
+                );
                 values[0]
             })
             .collect()
@@ -224,7 +227,8 @@ fn power_fails(policy: FsyncPolicy, count: u64, allowed_us: u64) {
             let mut disk = run.sim.disk.after_power_cut(&mut rng);
             disk.room = usize::MAX;
             snapshots += u64::from(disk.read(&Path::new(FOLDER).join("dump.manifest")).is_some());
-            let mut next = Run::new(start(seed ^ (generation + 1) << 32, shards, policy, disk, now), run.writers.clone());
+            let mut next =
+                Run::new(start(seed ^ (generation + 1) << 32, shards, policy, disk, now), run.writers.clone());
             let found = next.look(seed);
             for (w, (writer, &found)) in next.writers.iter_mut().zip(&found).enumerate() {
                 let sure = writer.answered.iter().filter(|(_, at)| at + allowed_us <= now.up_us).map(|(n, _)| *n).max();

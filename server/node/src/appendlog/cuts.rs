@@ -96,11 +96,11 @@ mod tests {
     /// Cuts at one transaction that is not whole after the other.
     fn slowly(ends: &mut [u64], shared: &[Vec<Shared>]) {
         loop {
-            let inside = |tx: u64| {
-                (0..ends.len()).filter(|&s| shared[s].iter().any(|r| r.tx == tx && r.at < ends[s])).count()
-            };
-            let half = (0..ends.len())
-                .find_map(|s| Some((s, shared[s].iter().find(|r| r.at < ends[s] && inside(r.tx) < r.parties as usize)?)));
+            let inside =
+                |tx: u64| (0..ends.len()).filter(|&s| shared[s].iter().any(|r| r.tx == tx && r.at < ends[s])).count();
+            let half = (0..ends.len()).find_map(|s| {
+                Some((s, shared[s].iter().find(|r| r.at < ends[s] && inside(r.tx) < r.parties as usize)?))
+            });
             match half {
                 Some((stream, record)) => ends[stream] = record.at,
                 None => return,

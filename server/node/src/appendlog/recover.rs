@@ -71,7 +71,7 @@ pub fn scan(path: PathBuf, bytes: u64, at_ms: Option<u64>, from: &mut dyn Read) 
     let mut reader = Reader::new(salt, data_from as u64, bytes);
     reader.feed(&piece[data_from..]);
     loop {
-        match reader.next() {
+        match reader.read_next() {
             Next::NeedMore => {
                 read(&mut piece, PIECE_BYTES)?;
                 if piece.is_empty() {
@@ -87,7 +87,8 @@ pub fn scan(path: PathBuf, bytes: u64, at_ms: Option<u64>, from: &mut dyn Read) 
                 }
                 segment.first.get_or_insert(head.first);
                 for (n, record) in records.enumerate() {
-                    let (record, _) = record.map_err(|_| named(&format_args!("its frame at byte {at} holds no records")))?;
+                    let (record, _) =
+                        record.map_err(|_| named(&format_args!("its frame at byte {at} holds no records")))?;
                     if record.parties > 1 {
                         let at = head.first + n as u64;
                         segment.shared.push(Shared { at, tx: record.tx, parties: record.parties });
@@ -204,7 +205,8 @@ pub fn put_together(segments: Vec<Segment>, serial: u64, truncated_ok: bool) -> 
     }
     for (run, sets) in runs {
         if sets.values().flatten().any(|segment| segment.head.base > serial) {
-            log.told.push(format!("The append log begun with snapshot {run} does not count: that snapshot was not made"));
+            log.told
+                .push(format!("The append log begun with snapshot {run} does not count: that snapshot was not made"));
             continue;
         }
         if let Some(run) = run_of(run, sets)? {
@@ -471,7 +473,8 @@ mod tests {
         assert_eq!(ends(&put_together(vec![scanned(&new, &second)], 2, true).unwrap()), [[1]]);
         // A run that begins with a snapshot which was never made.
         let based = Head { base: 4, previous: 0, ends: vec![], ..new };
-        let log = put_together(vec![scanned(&old, &first), scanned(&based, &segment(&based, 0, &[(0, 0, 0)]))], 0, true);
+        let log =
+            put_together(vec![scanned(&old, &first), scanned(&based, &segment(&based, 0, &[(0, 0, 0)]))], 0, true);
         assert_eq!(ends(&log.unwrap()), [[3]]);
         // A segment of which only some shards had theirs.
         let half = head(5, 1, 0, 2);

@@ -11,12 +11,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 /// Looks through all segments, each by a thread, and puts them together on top of the snapshot of this serial.
-pub fn survey(
-    segments: &[(u64, PathBuf)],
-    serial: u64,
-    at_ms: Option<u64>,
-    truncated_ok: bool,
-) -> Result<Log, String> {
+pub fn survey(segments: &[(u64, PathBuf)], serial: u64, at_ms: Option<u64>, truncated_ok: bool) -> Result<Log, String> {
     let look = |path: &Path| -> Result<Option<Segment>, String> {
         let named = |e: std::io::Error| format!("{}: {}", path.display(), log::plain(&e));
         let mut file = File::open(path).map_err(named)?;
@@ -44,12 +39,7 @@ pub fn survey(
 pub fn find(process: &Process, found: &mut Found) -> Result<Replay, String> {
     let (stem, dbfilename, databases, truncated_ok) = {
         let config = process.config();
-        (
-            super::stem_of(&config.appendfilename),
-            config.dbfilename.clone(),
-            config.databases,
-            config.aof_load_truncated,
-        )
+        (super::stem_of(&config.appendfilename), config.dbfilename.clone(), config.databases, config.aof_load_truncated)
     };
     let folder = found.kept.folder.clone();
     let segments = folder::segments(&folder, &stem)?;
@@ -64,6 +54,8 @@ pub fn find(process: &Process, found: &mut Found) -> Result<Replay, String> {
         let segments = std::mem::take(&mut found.kept.segments);
         let serial = found.kept.serial + 1;
         fold::fold(found, &log, databases, serial, &folder, &found.kept.stem)?;
+        // What they held is in the new ones.
+        found.kept.files.iter().for_each(|path| drop(std::fs::remove_file(path)));
         *found = folder::survey(&folder, &dbfilename)?;
         found.kept.add_segments(segments);
         log = Log::default();
@@ -82,7 +74,6 @@ pub fn find(process: &Process, found: &mut Found) -> Result<Replay, String> {
     let serial = found.kept.serial;
     let paths = (0..process.shards).map(|shard| (serial, folder.join(super::segment_name(&stem, serial, shard))));
     found.kept.segments.extend(paths);
-    let begin =
-        LogPlan { folder, stem, serial, run: serial, base: 0, previous, ends, coordinator: ShardId(0) };
+    let begin = LogPlan { folder, stem, serial, run: serial, base: 0, previous, ends, coordinator: ShardId(0) };
     Ok(Replay::new(&log, process.shards, begin))
 }

@@ -282,7 +282,8 @@ mod tests {
     fn a_plan_says_what_changed_and_what_has_no_effect() {
         let settings = Settings::default();
         let planned =
-            set(&settings, args("timeout 0 PORT 7 slave-priority 5 aof-use-rdb-preamble yes save \"\"").args(), true).unwrap();
+            set(&settings, args("timeout 0 PORT 7 slave-priority 5 aof-use-rdb-preamble yes save \"\"").args(), true)
+                .unwrap();
         assert_eq!(planned.changed, ["port", "replica-priority", "save"]);
         assert_eq!(
             planned.warnings,

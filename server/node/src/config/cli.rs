@@ -619,7 +619,8 @@ mod tests {
     #[test]
     fn what_has_no_effect_is_said() {
         let got =
-            loaded(&["--save", "", "--aof-use-rdb-preamble", "yes", "--io-threads", "4", "-k", "-f", "2", "-U", "5"]).warnings;
+            loaded(&["--save", "", "--aof-use-rdb-preamble", "yes", "--io-threads", "4", "-k", "-f", "2", "-U", "5"])
+                .warnings;
         assert_eq!(
             got,
             [

@@ -19,6 +19,7 @@ mod words;
 pub use cli::{Told, read};
 pub use load::Loaded;
 pub use settings::{
-    BindAddress, BufferLimit, ClientClass, Endpoint, FsyncPolicy, Guard, IdleSpin, MemoryLimit, Policy, Settings, Supervised,
+    BindAddress, BufferLimit, ClientClass, Endpoint, FsyncPolicy, Guard, IdleSpin, MemoryLimit, Policy, Settings,
+    Supervised,
 };
 pub use special::{cpu_list, cpu_list_text, percentile_text};

@@ -37,7 +37,10 @@ impl Engine {
         }
         let limit = self.live.output_normal;
         let conn = &mut self.conns[index as usize];
-        let idle = conn.order.is_empty() && conn.out.is_empty() && conn.out_in_flight == 0 && !conn.monitor
+        let idle = conn.order.is_empty()
+            && conn.out.is_empty()
+            && conn.out_in_flight == 0
+            && !conn.monitor
             && conn.gate.is_none();
         if !idle || conn.closing || limit.hard > 0 || limit.soft > 0 {
             return None;

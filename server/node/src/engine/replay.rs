@@ -1,9 +1,9 @@
 //! The append log at the start: when the snapshot is loaded, every shard replays its own stream, all at once, through the same
 //! calls that the records tell of. Nothing goes by itself meanwhile. Then each begins a segment, and the clients come in.
 
+use super::Engine;
 use super::append::LogPlan;
 use super::load::Loading;
-use super::Engine;
 use crate::appendlog::frame::{Next, Reader};
 use crate::appendlog::recover::Log;
 use crate::appendlog::shared::Mode;
@@ -114,7 +114,7 @@ impl Engine {
         let value_bytes_max = self.live.limits.value_bytes_max;
         let mut ended = false;
         let path = || now.file.path.display();
-        match reader.next() {
+        match reader.read_next() {
             Next::NeedMore => match now.pieces.pop_front() {
                 Some(piece) => {
                     self.process.persist.loaded_bytes.fetch_add(piece.len() as u64, Ordering::Relaxed);

@@ -3,11 +3,11 @@
 //! snapshot is whole, and whatever fails leaves nothing behind.
 
 use super::Engine;
-use super::image::{Became, Plan};
 use super::append::LogPlan;
+use super::image::{Became, Plan};
 use super::together::OnShard;
-use crate::appendlog::shared::Mode;
 use crate::appendlog;
+use crate::appendlog::shared::Mode;
 use crate::files::folder::{self, Lock};
 use crate::files::{Ask, FileId};
 use crate::manifest::{self, Manifest};

@@ -10,11 +10,11 @@
 
 use super::{Engine, Mail, Served, speak};
 use crate::ask::{Manner, Origin};
+use crate::shard::locks::{LockKey, TxId};
 use base::{Args, ArgsBuf, DbId, Fault, Out, Reply, ShardId};
 use command::row::{Blocking, Patience, Resolved, Row, Run};
 use command::table;
 use command::together::run_here;
-use crate::shard::locks::{LockKey, TxId};
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -119,6 +119,12 @@ pub enum Event {
     Synced {
         id: FileId,
     },
+    /// It could not be written; what was to be is kept. `append`: by the `Append` that this answers.
+    Unwritten {
+        id: FileId,
+        error: String,
+        append: bool,
+    },
     /// A sync failed: nobody knows what the device has.
     Lost {
         id: FileId,
@@ -167,8 +173,11 @@ impl Files {
             .flat_map(|(group, ears)| {
                 let queue = Queue::new(group, ears.to_vec(), log.clone());
                 let shards = ears.iter().cloned().enumerate().collect::<Vec<_>>();
-                shards.into_iter().map(move |(shard, ears)| {
-                    Files { queue: queue.clone(), shard, ears, log: OnceCell::new() }
+                shards.into_iter().map(move |(shard, ears)| Files {
+                    queue: queue.clone(),
+                    shard,
+                    ears,
+                    log: OnceCell::new(),
                 })
             })
             .collect())
@@ -196,8 +205,10 @@ impl Files {
         if let Err(mpsc::SendError(ask)) = sender.send(ask) {
             let error = "there is no thread for the append log".to_string();
             match ask {
-                LogAsk::Begin { id, .. } | LogAsk::Append { id, .. } | LogAsk::Sync { id } | LogAsk::End { id } => {
-                    self.ears.post(Event::Failed { id, error });
+                LogAsk::Begin { id, .. } => self.ears.post(Event::Failed { id, error }),
+                // It has ended with what it was to write.
+                LogAsk::Append { id, .. } | LogAsk::Sync { id } | LogAsk::End { id } => {
+                    self.ears.post(Event::Lost { id, error });
                 }
                 LogAsk::Drop { id } => self.ears.post(Event::Abandoned { id }),
             }

@@ -42,7 +42,9 @@ impl Source {
         manifests.sort();
         files.sort();
         match &manifests[..] {
-            [] if files.is_empty() && !logs => Err(format!("{}: neither a manifest nor an .rdb file is there", path.display())),
+            [] if files.is_empty() && !logs => {
+                Err(format!("{}: neither a manifest nor an .rdb file is there", path.display()))
+            }
             [] => Ok(Source { manifest: None, files }),
             [manifest] => Source::of_manifest(manifest),
             [first, second, ..] => Err(format!(

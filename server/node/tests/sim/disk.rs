@@ -108,7 +108,8 @@ impl Disk {
             }
             Ask::Seal { id, path, text, obsolete } => {
                 self.sync_names();
-                self.files.insert(path.clone(), File { bytes: text.clone().into_bytes(), synced: text.len(), log: None });
+                self.files
+                    .insert(path.clone(), File { bytes: text.clone().into_bytes(), synced: text.len(), log: None });
                 // The name may be on the device before the folder is synced, or not.
                 if !rng.chance(2) {
                     self.sync_names();
@@ -144,11 +145,11 @@ impl Disk {
     fn work_on_log(&mut self, shard: usize, ask: LogAsk, rng: &mut Rng) -> Option<Event> {
         let used: usize = self.files.values().map(|file| file.bytes.len()).sum();
         let room = self.room.saturating_sub(used);
-        let full = |id| Some(Event::Failed { id, error: "No space left on device".into() });
+        let error = || "No space left on device".to_string();
         let (id, bytes, sync, end) = match ask {
             LogAsk::Begin { id, path, head, .. } => {
                 if room < head.len() {
-                    return full(id);
+                    return Some(Event::Failed { id, error: error() });
                 }
                 let (bytes, synced) = (head.len() as u64, head.len());
                 self.names.insert(path.clone(), head.clone());
@@ -172,7 +173,7 @@ impl Disk {
             let late = file.log.get_or_insert_default();
             late.extend_from_slice(bytes.as_deref().unwrap_or_default());
             if late.len() > room {
-                return full(id);
+                return Some(Event::Unwritten { id, error: error(), append: bytes.is_some() });
             }
             file.bytes.append(late);
             if sync {
