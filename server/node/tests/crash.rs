@@ -305,3 +305,43 @@ fn the_log_is_turned_on_and_off_while_the_server_runs() {
     server.kill();
     std::fs::remove_dir_all(&folder).expect("it is ours");
 }
+
+#[test]
+fn a_moment_of_the_past_is_restored_from_snapshot_and_log() {
+    let folder: PathBuf = std::env::temp_dir().join(format!("torc-crash-past-{}", std::process::id()));
+    let from = folder.join("from");
+    std::fs::create_dir_all(&from).expect("the temporary folder is writable");
+    let server = Server::start(&from, 2, "always");
+    let mut client = Client::connect(server.port).expect("it listens");
+    let now_ms =
+        || std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970").as_millis() as u64;
+    let mut moments = Vec::new();
+    for n in 0..5 {
+        let number = n.to_string();
+        if n == 1 {
+            assert_eq!(client.ask_loaded(&["BGREWRITEAOF"]), "+Background append only file rewriting started");
+            while client.info("aof_rewrite_in_progress") == "1" {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+        }
+        assert_eq!(client.ask_loaded(&["MSET", "a", &number, "bb", &number, "foo", &number]), "+OK");
+        // Time is read once a turn, in whole ms.
+        std::thread::sleep(Duration::from_millis(20));
+        moments.push(now_ms());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    server.kill();
+    for (at_ms, expected) in moments.iter().skip(1).copied().map(Some).zip(1..).chain([(None, 4)]) {
+        let to = folder.join(format!("to-{expected}-{}", at_ms.is_some()));
+        std::fs::create_dir_all(&to).expect("the temporary folder is writable");
+        node::appendlog::fold::restore(&from, "dump.rdb", "appendonly.aof", at_ms, 16, &to).expect("it is whole");
+        let server = Server::start_with(&to, 1, "everysec", "no");
+        let mut client = Client::connect(server.port).expect("it listens");
+        let number = expected.to_string();
+        assert_eq!(client.ask_loaded(&["MGET", "a", "bb", "foo"]), [&number[..]; 3].join(" "), "{at_ms:?}");
+        server.kill();
+    }
+    let refused = node::appendlog::fold::restore(&from, "dump.rdb", "appendonly.aof", Some(moments[0]), 16, &folder);
+    assert!(refused.is_err_and(|e| e.contains("of what was before nothing is there")));
+    std::fs::remove_dir_all(&folder).expect("it is ours");
+}

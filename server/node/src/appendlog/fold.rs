@@ -3,7 +3,8 @@
 
 use super::frame::{Next, Reader};
 use super::recover::{Log, Run, Stream};
-use crate::files::folder::Found;
+use super::start;
+use crate::files::folder::{self, Found};
 use crate::log;
 use crate::manifest::{self, Manifest};
 use crate::version;
@@ -29,10 +30,12 @@ pub fn fold(found: &Found, log: &Log, databases: u16, serial: u64, to: &Path, st
     files.extend(found.file.iter().map(|(path, _)| path.clone()));
     let mut parts: Vec<(PathBuf, manifest::File)> = Vec::new();
     let mut made = Vec::new();
+    let nothing = vec![Run { run: 0, streams: vec![Stream::default()] }];
     let result = (|| -> Result<Manifest, String> {
-        for (n, run) in log.runs.iter().enumerate() {
+        let runs = if log.runs.is_empty() { &nothing } else { &log.runs };
+        for (n, run) in runs.iter().enumerate() {
             // Each run of another number of shards has keys where it had them. What is between has numbers that no shard has.
-            let behind = (log.runs.len() - 1 - n) * SHARDS_MAX;
+            let behind = (runs.len() - 1 - n) * SHARDS_MAX;
             let name = |shard: usize| manifest::file_name(stem, serial, behind + shard);
             made.extend((0..run.streams.len()).map(|shard| to.join(name(shard))));
             parts = fold_run(&files, run, databases, to, &name)?;
@@ -48,11 +51,30 @@ pub fn fold(found: &Found, log: &Log, databases: u16, serial: u64, to: &Path, st
     for path in made.iter().filter(|path| !keep.contains(path)) {
         let _ = std::fs::remove_file(path);
     }
-    if result.is_ok() {
-        // What they held is in the new ones.
-        found.kept.files.iter().for_each(|path| drop(std::fs::remove_file(path)));
-    }
     result
+}
+
+/// What a server's folder held at a moment (Unix ms; None: in the end), as a snapshot in another: from its last snapshot and the
+/// append log on top of it. The server may run, but must not make a snapshot meanwhile.
+pub fn restore(
+    folder: &Path,
+    dbfilename: &str,
+    appendfilename: &str,
+    at_ms: Option<u64>,
+    databases: u16,
+    to: &Path,
+) -> Result<Manifest, String> {
+    let found = folder::survey(folder, dbfilename)?;
+    let (serial, time_ms) = found.manifest.as_ref().map_or((0, 0), |manifest| (manifest.serial, manifest.time_ms));
+    if at_ms.is_some_and(|at_ms| at_ms < time_ms) {
+        return Err(format!(
+            "{}: its snapshot is of {time_ms} (Unix ms), and of what was before nothing is there",
+            folder.display()
+        ));
+    }
+    let segments = folder::segments(folder, &super::stem_of(appendfilename))?;
+    let log = start::survey(&segments, serial, at_ms, true)?;
+    fold(&found, &log, databases, 1, to, &folder::stem_of(dbfilename))
 }
 
 fn seal(folder: &Path, stem: &str, manifest: &Manifest) -> Result<(), String> {
@@ -175,7 +197,7 @@ pub fn replay(store: &mut Store, stream: &Stream) -> Result<(), String> {
         let mut skip = segment.from as usize;
         let mut reader = Reader::new(segment.head.salt(), segment.from, segment.bytes);
         loop {
-            match reader.next() {
+            match reader.read_next() {
                 Next::NeedMore => {
                     let count = file.read(&mut piece).map_err(|e| named(&e))?;
                     if count == 0 {

@@ -283,7 +283,7 @@ impl Reader {
         &self.bytes[self.at..]
     }
 
-    pub fn next(&mut self) -> Next<'_> {
+    pub fn read_next(&mut self) -> Next<'_> {
         let there = self.bytes.len() - self.at;
         if there < FRAME_HEAD_BYTES {
             return if self.left == 0 { Next::End } else { Next::NeedMore };
@@ -383,7 +383,7 @@ mod tests {
         let mut reader = Reader::new(salt, 0, bytes.len() as u64);
         let (mut all, mut pieces) = (Vec::new(), bytes.chunks(piece));
         loop {
-            match reader.next() {
+            match reader.read_next() {
                 Next::NeedMore => reader.feed(pieces.next().expect("it knows how much there is")),
                 Next::End => return all,
                 Next::Frame(head, records, _) => {
@@ -447,7 +447,7 @@ mod tests {
         write(&mut out, 3, 0, 0, borrowed(&all));
         let (mut reader, mut frames, mut seen) = (Reader::new(3, 0, out.len() as u64), 0, 0);
         reader.feed(&out);
-        while let Next::Frame(head, records, _) = reader.next() {
+        while let Next::Frame(head, records, _) = reader.read_next() {
             assert_eq!(head.first, seen);
             seen += records.map(|r| r.expect("it is whole")).count() as u64;
             frames += 1;

@@ -71,7 +71,7 @@ pub fn scan(path: PathBuf, bytes: u64, at_ms: Option<u64>, from: &mut dyn Read) 
     let mut reader = Reader::new(salt, data_from as u64, bytes);
     reader.feed(&piece[data_from..]);
     loop {
-        match reader.next() {
+        match reader.read_next() {
             Next::NeedMore => {
                 read(&mut piece, PIECE_BYTES)?;
                 if piece.is_empty() {

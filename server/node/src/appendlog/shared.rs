@@ -37,6 +37,8 @@ pub struct Facts {
     pub ends: Vec<u64>,
     /// Why the last write failed; None: it did not.
     pub failed: Option<String>,
+    /// Shards whose last write did.
+    pub failing: usize,
     /// Bytes of the snapshot that the log builds on.
     pub base_bytes: u64,
     /// Snapshots that were asked for to make the log short.

@@ -54,6 +54,8 @@ pub fn find(process: &Process, found: &mut Found) -> Result<Replay, String> {
         let segments = std::mem::take(&mut found.kept.segments);
         let serial = found.kept.serial + 1;
         fold::fold(found, &log, databases, serial, &folder, &found.kept.stem)?;
+        // What they held is in the new ones.
+        found.kept.files.iter().for_each(|path| drop(std::fs::remove_file(path)));
         *found = folder::survey(&folder, &dbfilename)?;
         found.kept.add_segments(segments);
         log = Log::default();

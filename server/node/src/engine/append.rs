@@ -87,8 +87,10 @@ pub(super) struct Append {
     reached_behind: u64,
     /// Transactions over several shards that are not on the device.
     shared: VecDeque<Shared>,
-    /// When a write failed and of which segment.
+    /// When a write failed and of which segment: to be tried again.
     failed: Option<(u64, FileId)>,
+    /// One has failed, and none succeeded since.
+    broken: bool,
     spare: Vec<u8>,
     /// How much was sure when it was told last.
     told: u64,
@@ -326,7 +328,6 @@ impl Engine {
             self.hand_over(self.live.appendfsync == FsyncPolicy::Always);
             self.end_segment();
         } else {
-            self.store.begin_journal();
             self.effects.clear();
             let made = self.effects.made;
             let append = &mut self.append;
@@ -334,6 +335,9 @@ impl Engine {
             (append.origin, append.framed, append.synced, append.told) = (made, made, made, made);
             append.shared.clear();
             self.process.persist.log.begin(self.me, made);
+            // It notes what versions were given out.
+            self.store.begin_journal();
+            self.record();
         }
         self.append.synced_us = self.now.up_us;
         self.append.segment = Some(prepared.segment);
@@ -370,6 +374,8 @@ impl Engine {
             self.hand_over(false);
             self.end_segment();
             self.append.on = false;
+            self.append.failed = None;
+            self.log_mended();
             self.store.end_journal();
             self.append.late = false;
             self.effects.stop = false;
@@ -391,12 +397,15 @@ impl Engine {
         let (now, policy) = (self.now.up_us, self.live.appendfsync);
         let last = self.process.is_stopping();
         if let Some((at, id)) = self.append.failed {
-            if now >= at + RETRY_US {
-                self.append.failed = None;
-                self.try_again(id);
+            if now < at + RETRY_US {
+                return;
             }
-            return;
+            self.append.failed = None;
+            if self.append.ending.iter().any(|&(ending, _)| ending == id) {
+                self.file_asks.push(Ask::Log(LogAsk::End { id }));
+            }
         }
+        let again = self.append.broken && self.append.under_way.is_empty();
         let append = &self.append;
         let at_once = policy == FsyncPolicy::Always || last;
         if append.under_way.is_empty() && (!self.effects.is_empty() || at_once && append.framed > append.synced) {
@@ -404,6 +413,9 @@ impl Engine {
             if at_once || due {
                 self.hand_over(at_once);
             }
+        } else if again {
+            // What is kept is written with nothing more.
+            self.hand_over(false);
         }
         let append = &mut self.append;
         match append.syncing {
@@ -473,27 +485,12 @@ impl Engine {
         self.file_asks.push(Ask::Log(LogAsk::Append { id, bytes, sync }));
     }
 
-    fn try_again(&mut self, id: FileId) {
-        let ending = self.append.ending.iter().any(|&(ending, _)| ending == id);
-        self.file_asks.push(Ask::Log(match ending {
-            true => LogAsk::End { id },
-            false => LogAsk::Append { id, bytes: Vec::new(), sync: self.live.appendfsync == FsyncPolicy::Always },
-        }));
-        self.active = true;
-    }
-
     // What came of it.
 
     pub(super) fn log_appended(&mut self, mut spent: Vec<u8>, synced: bool) {
-        let Some(mut end) = self.append.under_way.pop_front() else { return };
-        // What had failed was written with what came after it, or again.
-        if self.process.persist.log.facts().failed.take().is_some() {
-            self.process.log.warning("The append log can be written again");
-            self.process.persist.set_gate(Gate::LOG, false);
-            if let Some(last) = self.append.under_way.drain(..).next_back() {
-                end = last;
-            }
-        }
+        // With all that could not be written before it.
+        let Some(end) = self.append.under_way.pop_front() else { return };
+        self.log_mended();
         spent.clear();
         if spent.capacity() <= KEPT_BYTES && self.append.spare.capacity() < spent.capacity() {
             self.append.spare = spent;
@@ -520,6 +517,7 @@ impl Engine {
     pub(super) fn log_ended(&mut self, id: FileId) -> bool {
         let Some(at) = self.append.ending.iter().position(|&(ending, _)| ending == id) else { return false };
         let (_, end) = self.append.ending.swap_remove(at);
+        self.log_mended();
         if self.append.on {
             let behind = std::mem::take(&mut self.append.reached_behind);
             self.log_reached(end.max(behind));
@@ -550,26 +548,45 @@ impl Engine {
         }
     }
 
-    /// Whether this file is a segment's. What could not be made or written is told or kept.
+    /// A segment could not be made: true if this file is one.
     pub(super) fn log_failed(&mut self, id: FileId, error: &str) -> bool {
         if let Some(prepared) = self.append.prepared.take_if(|prepared| prepared.segment.id == id) {
             self.tell_prepared(prepared.coordinator, Err(error.to_string()));
             return true;
         }
-        let ours = self.append.segment.as_ref().is_some_and(|segment| segment.id == id)
-            || self.append.ending.iter().any(|&(ending, _)| ending == id);
-        if ours {
-            let first = self.process.persist.log.facts().failed.replace(error.to_string()).is_none();
-            if first {
+        false
+    }
+
+    /// Writes are refused until it can be written again.
+    pub(super) fn log_unwritten(&mut self, id: FileId, error: String, append: bool) {
+        let log = &self.process.persist.log;
+        if append {
+            self.append.under_way.pop_front();
+        } else if self.append.syncing.take().is_some() {
+            log.syncing.fetch_sub(1, Ordering::Relaxed);
+        }
+        self.append.failed = Some((self.now.up_us, id));
+        if !std::mem::replace(&mut self.append.broken, true) {
+            let mut facts = log.facts();
+            facts.failing += 1;
+            if facts.failed.replace(error.clone()).is_none() {
                 self.process.log.warning(format_args!("Error writing to the append log: {error}. Writes are refused"));
             }
             self.process.persist.set_gate(Gate::LOG, true);
-            self.append.failed = Some((self.now.up_us, id));
-            if self.append.syncing.take().is_some() {
-                self.process.persist.log.syncing.fetch_sub(1, Ordering::Relaxed);
-            }
         }
-        ours
+    }
+
+    fn log_mended(&mut self) {
+        if !std::mem::take(&mut self.append.broken) {
+            return;
+        }
+        let mut facts = self.process.persist.log.facts();
+        facts.failing -= 1;
+        if facts.failing == 0 {
+            facts.failed = None;
+            self.process.persist.set_gate(Gate::LOG, false);
+            self.process.log.warning("The append log can be written again");
+        }
     }
 
     /// A segment that was prepared is there: true if it was one.

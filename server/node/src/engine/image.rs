@@ -309,6 +309,7 @@ impl Engine {
             Event::Abandoned { id } => self.file_gone(id),
             Event::Appended { spent, synced, .. } => self.log_appended(spent, synced),
             Event::Synced { id } => self.log_synced(id),
+            Event::Unwritten { id, error, append } => self.log_unwritten(id, error, append),
             Event::Lost { error, .. } => self.log_lost(&error),
             Event::Failed { id, error } => self.file_failed(id, error),
             Event::Read { id, bytes } => self.file_read(id, bytes),

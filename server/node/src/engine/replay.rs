@@ -114,7 +114,7 @@ impl Engine {
         let value_bytes_max = self.live.limits.value_bytes_max;
         let mut ended = false;
         let path = || now.file.path.display();
-        match reader.next() {
+        match reader.read_next() {
             Next::NeedMore => match now.pieces.pop_front() {
                 Some(piece) => {
                     self.process.persist.loaded_bytes.fetch_add(piece.len() as u64, Ordering::Relaxed);

@@ -125,6 +125,12 @@ pub enum Event {
     Synced {
         id: FileId,
     },
+    /// It could not be written; what was to be is kept. `append`: by the `Append` that this answers.
+    Unwritten {
+        id: FileId,
+        error: String,
+        append: bool,
+    },
     /// A sync failed: nobody knows what the device has.
     Lost {
         id: FileId,
@@ -218,8 +224,10 @@ impl Files {
         if let Err(mpsc::SendError(ask)) = sender.send(ask) {
             let error = "there is no thread for the append log".to_string();
             match ask {
-                LogAsk::Begin { id, .. } | LogAsk::Append { id, .. } | LogAsk::Sync { id } | LogAsk::End { id } => {
-                    self.ears.post(Event::Failed { id, error });
+                LogAsk::Begin { id, .. } => self.ears.post(Event::Failed { id, error }),
+                // It has ended with what it was to write.
+                LogAsk::Append { id, .. } | LogAsk::Sync { id } | LogAsk::End { id } => {
+                    self.ears.post(Event::Lost { id, error });
                 }
                 LogAsk::Drop { id } => self.ears.post(Event::Abandoned { id }),
             }

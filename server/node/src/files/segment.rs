@@ -25,8 +25,8 @@ use std::thread::JoinHandle;
 pub enum LogAsk {
     /// Makes a segment with this head, on the device with its name: `Finished`. `ahead`: its writes will be synced each.
     Begin { id: FileId, path: PathBuf, head: Vec<u8>, ahead: bool },
-    /// `Appended` when it is written, and on the device if that was asked for. After `Failed` what was to be written is kept,
-    /// and written with the next.
+    /// `Appended` when it is written, and on the device if that was asked for. After `Unwritten` what was to be written is
+    /// kept, and written with the next.
     Append { id: FileId, bytes: Vec<u8>, sync: bool },
     /// `Synced` when all that was written is on the device.
     Sync { id: FileId },
@@ -107,14 +107,14 @@ pub(super) fn run(asks: &Receiver<LogAsk>, ears: &Ears) {
                 segment.stage(&bytes);
                 match segment.write().and_then(|()| if sync { segment.sync() } else { Ok(()) }) {
                     Ok(()) => ears.post(Event::Appended { id, spent: bytes, synced: sync }),
-                    Err(error) => ears.post(segment.failed(id, error)),
+                    Err(error) => ears.post(segment.failed(id, error, true)),
                 }
             }
             LogAsk::Sync { id } => {
                 let Some(segment) = open.get_mut(&id) else { continue };
                 match segment.write().and_then(|()| segment.sync()) {
                     Ok(()) => ears.post(Event::Synced { id }),
-                    Err(error) => ears.post(segment.failed(id, error)),
+                    Err(error) => ears.post(segment.failed(id, error, false)),
                 }
             }
             LogAsk::End { id } => {
@@ -124,7 +124,7 @@ pub(super) fn run(asks: &Receiver<LogAsk>, ears: &Ears) {
                         open.remove(&id);
                         ears.post(Event::Finished { id, bytes });
                     }
-                    Err(error) => ears.post(segment.failed(id, error)),
+                    Err(error) => ears.post(segment.failed(id, error, false)),
                 }
             }
             LogAsk::Drop { id } => {
@@ -257,10 +257,10 @@ impl Segment {
         Ok(bytes)
     }
 
-    fn failed(&self, id: FileId, failure: Failure) -> Event {
+    fn failed(&self, id: FileId, failure: Failure, append: bool) -> Event {
         let path = self.path.display();
         match failure {
-            Failure::Write(e) => Event::Failed { id, error: crate::log::plain(&e) },
+            Failure::Write(e) => Event::Unwritten { id, error: crate::log::plain(&e), append },
             Failure::Sync(e) => Event::Lost { id, error: format!("{path}: syncing it: {e}") },
         }
     }

@@ -242,6 +242,6 @@ impl Conn {
 
     /// Bytes owed to the client and not sent yet.
     pub fn owed(&self) -> usize {
-        self.out.len() + self.out_in_flight + self.gate.as_ref().map_or(0, |gate| gate.len())
+        self.out.len() + self.out_in_flight + self.gate.as_ref().map_or(0, |gate| gate.held_bytes())
     }
 }

@@ -104,7 +104,7 @@ impl Gate {
     }
 
     /// Bytes that wait.
-    pub fn len(&self) -> usize {
+    pub fn held_bytes(&self) -> usize {
         self.held.as_ref().map_or(0, |(_, out)| out.len())
     }
 }
@@ -135,7 +135,7 @@ mod tests {
         // What comes later does not hold back what is there.
         gate.need(ShardId(1), 20);
         assert_eq!(passed(&mut gate, "two", [4, 9]), "-");
-        assert_eq!((gate.opens(|_| 4), gate.opens(|_| 5), gate.len()), (false, true, 3));
+        assert_eq!((gate.opens(|_| 4), gate.opens(|_| 5), gate.held_bytes()), (false, true, 3));
         assert_eq!(passed(&mut gate, "two", [5, 9]), "one");
         assert_eq!(passed(&mut gate, "two", [5, 9]), "-");
         assert_eq!(passed(&mut gate, "", [5, 20]), "two");

@@ -147,11 +147,11 @@ impl Disk {
     fn work_on_log(&mut self, shard: usize, ask: LogAsk, rng: &mut Rng) -> Option<Event> {
         let used: usize = self.files.values().map(|file| file.bytes.len()).sum();
         let room = self.room.saturating_sub(used);
-        let full = |id| Some(Event::Failed { id, error: "No space left on device".into() });
+        let error = || "No space left on device".to_string();
         let (id, bytes, sync, end) = match ask {
             LogAsk::Begin { id, path, head, .. } => {
                 if room < head.len() {
-                    return full(id);
+                    return Some(Event::Failed { id, error: error() });
                 }
                 let (bytes, synced) = (head.len() as u64, head.len());
                 self.names.insert(path.clone(), head.clone());
@@ -175,7 +175,7 @@ impl Disk {
             let late = file.log.get_or_insert_default();
             late.extend_from_slice(bytes.as_deref().unwrap_or_default());
             if late.len() > room {
-                return full(id);
+                return Some(Event::Unwritten { id, error: error(), append: bytes.is_some() });
             }
             file.bytes.append(late);
             if sync {
