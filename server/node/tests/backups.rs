@@ -134,7 +134,7 @@ fn a_backup_is_a_folder_that_any_number_of_shards_starts_from() {
     let id: String = ask(&mut to, "BACKUP NOW").expect("a backup is made");
     // What comes later is in none.
     to.set::<_, _, ()>("later", 1).unwrap();
-    assert_eq!(ids(&mut to), [id.clone()]);
+    assert_eq!(ids(&mut to), [&id[..]]);
     let about = info(&mut to);
     assert_eq!((&about["backup_last_id"][..], &about["backup_last_status"][..]), (&id[..], "ok"));
     assert_eq!((&about["backup_last_keys"][..], &about["backups_made"][..]), ("2007", "1"));
@@ -326,7 +326,7 @@ fn backups_go_to_s3_and_come_back() {
         bucket.failures.store(2, std::sync::atomic::Ordering::Relaxed);
     }
     let id: String = ask(&mut to, "BACKUP NOW").expect("a backup is made");
-    assert_eq!(ids(&mut to), [id.clone()]);
+    assert_eq!(ids(&mut to), [&id[..]]);
     let dir: Vec<String> = ask(&mut to, "CONFIG GET dir").unwrap();
     assert!(names(Path::new(&dir[1])).iter().all(|name| !name.ends_with(".part")), "{dir:?}");
     if let Some(bucket) = &bucket {

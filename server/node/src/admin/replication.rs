@@ -57,7 +57,7 @@ pub(super) fn role(engine: &mut Engine, index: u32) -> Served {
 
 /// REPLCONF: what a connection says of itself before it asks for a dump. As in Redis, acknowledgements get no reply.
 pub(super) fn replconf(engine: &mut Engine, index: u32, args: Args<'_>) -> Served {
-    if args.len() % 2 == 0 {
+    if args.len().is_multiple_of(2) {
         return engine.refuse(index, None, &Fault::Syntax);
     }
     for at in (1..args.len()).step_by(2) {

@@ -137,7 +137,7 @@ fn fill(
                 Item::Entry(entry) => match probe.look(&entry)? {
                     Found::Value(_) => {
                         keys += 1;
-                        if (restored.keys + keys) % (1 << 20) == 0 {
+                        if (restored.keys + keys).is_multiple_of(1 << 20) {
                             tell(restored.keys + keys);
                         }
                         let slot = usize::from(slot_of(entry.key).0);
@@ -145,11 +145,9 @@ fn fill(
                     }
                     Found::Empty => empty += 1,
                 },
-                Item::Function(text) => {
-                    if functions.insert(text.to_vec()) {
-                        // Functions stand before all entries. Where some came first, a second record of the kind is as good.
-                        write::function(&mut parts[0].out, text);
-                    }
+                // Functions stand before all entries. Where some came first, a second record of the kind is as good.
+                Item::Function(text) if functions.insert(text.to_vec()) => {
+                    write::function(&mut parts[0].out, text);
                 }
                 Item::Skipped { key, .. } => restored.modules += u64::from(key.is_some()),
                 _ => {}
