@@ -4,8 +4,8 @@
 //! segment = head, frames, zeros                     numbers are little-endian
 //! head    = "TORCLOG" format:u8, crc:u32 of what follows, bytes:u32 of all, shards:u32, shard:u32, serial:u64, run:u64,
 //!           base:u64, began_ms:u64, previous:u64, ends:u32, { end:u64 }; zeros up to a whole block
-//! frame   = crc:u32 of the rest of these 40 bytes, body_crc:u32, records:u32, 0:u32, bytes:u64 of the body, first:u64,
-//!           durable:u64; body; zeros up to a multiple of 8
+//! frame   = crc:u32 of the rest of these 48 bytes, body_crc:u32, records:u32, 0:u32, bytes:u64 of the body, first:u64,
+//!           durable:u64, start:u64; body; zeros up to a multiple of 8
 //! body    = { unix_ms, parties, tx if there are parties, length, effects }        numbers as in effects: LEB128
 //! ```
 //!
@@ -27,7 +27,7 @@ const ENDS_MAX: usize = 4096;
 /// Of every head.
 pub const HEAD_BYTES_MAX: usize = (HEAD_FIXED_BYTES + 8 * ENDS_MAX).next_multiple_of(BLOCK_BYTES);
 /// What stands before a frame's body.
-pub const FRAME_HEAD_BYTES: usize = 40;
+pub const FRAME_HEAD_BYTES: usize = 48;
 /// A frame is closed when it has so many bytes: what is in memory of one when it is read.
 pub const FRAME_BYTES: usize = 1 << 20;
 
@@ -164,20 +164,21 @@ fn number(bytes: &[u8], at: &mut usize) -> Option<u64> {
 }
 
 /// Writes records as frames behind `out`, which ends at a multiple of 8. `first`: the number of the first of them; `durable`: up
-/// to which the stream is on the device.
+/// to which the stream is on the device; `start`: the number of the segment's first record.
 pub fn write<'a>(
     out: &mut Vec<u8>,
     salt: u32,
     mut first: u64,
     durable: u64,
+    start: u64,
     records: impl Iterator<Item = Recorded<'a>>,
 ) {
     let mut records = records.peekable();
     while records.peek().is_some() {
-        let start = out.len();
+        let at = out.len();
         out.extend_from_slice(&[0; FRAME_HEAD_BYTES]);
         let mut count = 0u32;
-        while out.len() - start < FRAME_BYTES && count < u32::MAX {
+        while out.len() - at < FRAME_BYTES && count < u32::MAX {
             let Some((record, effects)) = records.next() else { break };
             push_number(out, record.unix_ms);
             push_number(out, record.parties.into());
@@ -188,16 +189,17 @@ pub fn write<'a>(
             out.extend_from_slice(effects);
             count += 1;
         }
-        let body = start + FRAME_HEAD_BYTES;
+        let body = at + FRAME_HEAD_BYTES;
         let bytes = (out.len() - body) as u64;
         let body_crc = crc(salt, &out[body..]);
         out.resize(out.len().next_multiple_of(8), 0);
-        let head = &mut out[start..body];
+        let head = &mut out[at..body];
         head[4..8].copy_from_slice(&body_crc.to_le_bytes());
         head[8..12].copy_from_slice(&count.to_le_bytes());
         head[16..24].copy_from_slice(&bytes.to_le_bytes());
         head[24..32].copy_from_slice(&first.to_le_bytes());
         head[32..40].copy_from_slice(&durable.to_le_bytes());
+        head[40..48].copy_from_slice(&start.to_le_bytes());
         let head_crc = crc(salt, &head[4..]);
         head[..4].copy_from_slice(&head_crc.to_le_bytes());
         first += u64::from(count);
@@ -213,6 +215,7 @@ pub struct FrameHead {
     pub bytes: u64,
     pub first: u64,
     pub durable: u64,
+    pub start: u64,
 }
 
 impl FrameHead {
@@ -229,6 +232,7 @@ impl FrameHead {
             bytes: u64_at(head, 16),
             first: u64_at(head, 24),
             durable: u64_at(head, 32),
+            start: u64_at(head, 40),
         };
         (records > 0).then_some(head)
     }
@@ -373,8 +377,8 @@ mod tests {
     /// Two frames.
     fn written(salt: u32) -> Vec<u8> {
         let (mut out, records) = (Vec::new(), records());
-        write(&mut out, salt, 40, 38, borrowed(&records[..3]));
-        write(&mut out, salt, 43, 41, borrowed(&records[3..]));
+        write(&mut out, salt, 40, 38, 30, borrowed(&records[..3]));
+        write(&mut out, salt, 43, 41, 30, borrowed(&records[3..]));
         out
     }
 
@@ -416,7 +420,7 @@ mod tests {
         let bytes = written(1);
         let second = {
             let mut one = Vec::new();
-            write(&mut one, 1, 40, 38, borrowed(&records()[..3]));
+            write(&mut one, 1, 40, 38, 30, borrowed(&records()[..3]));
             one.len()
         };
         for cut in 0..bytes.len() {
@@ -444,7 +448,7 @@ mod tests {
         let record = |len| (Record { unix_ms: 1, tx: 0, parties: 0, len }, vec![7u8; len]);
         let all = vec![record(FRAME_BYTES * 3), record(10), record(FRAME_BYTES - 20), record(50), record(1)];
         let mut out = Vec::new();
-        write(&mut out, 3, 0, 0, borrowed(&all));
+        write(&mut out, 3, 0, 0, 0, borrowed(&all));
         let (mut reader, mut frames, mut seen) = (Reader::new(3, 0, out.len() as u64), 0, 0);
         reader.feed(&out);
         while let Next::Frame(head, records, _) = reader.read_next() {

@@ -18,6 +18,8 @@ pub struct Segment {
     pub head: Head,
     /// Where its frames begin.
     pub from: u64,
+    /// The number that its first record has, by any frame of it, torn or not; None: there is none.
+    start: Option<u64>,
     /// The number of its first record; None: it has none.
     first: Option<u64>,
     /// Behind its last record.
@@ -58,6 +60,7 @@ pub fn scan(path: PathBuf, bytes: u64, at_ms: Option<u64>, from: &mut dyn Read) 
         bytes,
         head,
         from: data_from as u64,
+        start: None,
         first: None,
         end: 0,
         end_at: data_from as u64,
@@ -98,6 +101,7 @@ pub fn scan(path: PathBuf, bytes: u64, at_ms: Option<u64>, from: &mut dyn Read) 
                         segment.over = Some(head.first + n as u64);
                     }
                 }
+                segment.start.get_or_insert(head.start);
                 segment.durable = segment.durable.max(head.durable);
                 segment.end = head.first + u64::from(head.records);
                 segment.end_at = at + frame_bytes(&head);
@@ -113,6 +117,7 @@ pub fn scan(path: PathBuf, bytes: u64, at_ms: Option<u64>, from: &mut dyn Read) 
         let mut at = 0;
         while let Some(head) = rest.get(at..at + FRAME_HEAD_BYTES) {
             if let Some(head) = FrameHead::parse(head, salt) {
+                segment.start.get_or_insert(head.start);
                 segment.durable = segment.durable.max(head.durable);
             }
             at += 8;
@@ -146,9 +151,14 @@ impl Stream {
         self.until.saturating_sub(first)
     }
 
+    /// The number of its first record, whether it is there or not. Older ones are in a snapshot.
+    fn start(&self) -> u64 {
+        self.segments.first().and_then(|segment| segment.start).unwrap_or(0)
+    }
+
     /// Behind its last record.
     fn end(&self) -> u64 {
-        self.segments.iter().rev().find(|segment| segment.first.is_some()).map_or(0, |segment| segment.end)
+        self.segments.iter().rev().find(|segment| segment.first.is_some()).map_or(self.start(), |segment| segment.end)
     }
 }
 
@@ -300,25 +310,23 @@ fn run_of(run: u64, sets: BTreeMap<u64, Vec<Segment>>) -> Result<Option<Run>, St
 fn cut_last(run: &mut Run, truncated_ok: bool, told: &mut Vec<String>) -> Result<(), String> {
     for stream in &mut run.streams {
         let durable = stream.segments.iter().map(|segment| segment.durable).max().unwrap_or(0);
-        // The first of a run counts from 0.
-        let mut end = (stream.segments[0].head.serial == run.run).then_some(0);
+        let mut end = stream.start();
         let mut kept = stream.segments.len();
         for (n, segment) in stream.segments.iter().enumerate() {
-            match (segment.first, end) {
+            match segment.first {
                 // The end of the segment before is lost.
-                (Some(first), Some(end)) if first != end => {
+                Some(first) if first != end => {
                     kept = n;
                     break;
                 }
-                (Some(_), _) => end = Some(segment.end),
-                (None, _) => {}
+                Some(_) => end = segment.end,
+                None => {}
             }
             if segment.torn {
                 kept = n + 1;
                 break;
             }
         }
-        let end = end.unwrap_or(0);
         let last = &stream.segments[kept.max(1) - 1];
         let place = format!("{}: byte {}", last.path.display(), last.end_at);
         if durable > end {
@@ -370,7 +378,8 @@ mod tests {
         let mut bytes = head.draw();
         for (n, &(tx, parties, durable)) in records.iter().enumerate() {
             let record = Record { unix_ms: 1000 + n as u64, tx, parties, len: 4 };
-            frame::write(&mut bytes, head.salt(), first + n as u64, durable, std::iter::once((record, &b"tell"[..])));
+            let record = std::iter::once((record, &b"tell"[..]));
+            frame::write(&mut bytes, head.salt(), first + n as u64, durable, first, record);
         }
         bytes
     }
@@ -406,7 +415,7 @@ mod tests {
         // The third frame says that two were on the device.
         for (broken, refused) in [(0, true), (1, true), (2, false), (3, false)] {
             let mut other = zeroed.clone();
-            other[4096 + broken * frame + 41] ^= 1;
+            other[4096 + broken * frame + FRAME_HEAD_BYTES + 1] ^= 1;
             let found = put_together(vec![scanned(&one, &other)], 0, true);
             assert_eq!(found.is_err(), refused, "{broken}: {found:?}");
             match found {
@@ -442,6 +451,16 @@ mod tests {
         let log = put_together(torn.clone(), 0, true).unwrap();
         assert_eq!((ends(&log)[0][0], log.told.len()), (2, 1));
         assert_eq!(ends(&put_together(torn, 2, true).unwrap()), [[5]]);
+        // What of the first is in the snapshot need not be there, whatever is lost of the second.
+        let beside = segment(&new, 3, &[(0, 0, 3), (0, 0, 4)]);
+        let second_at = 4096 + (beside.len() - 4096) / 2;
+        for lost in 4097..beside.len() {
+            let mut other = beside.clone();
+            other[4096..lost].fill(0);
+            let log = put_together(vec![scanned(&new, &other)], 2, true);
+            // The second frame says that the first was on the device.
+            assert_eq!(log.is_err(), lost <= second_at, "{lost}: {log:?}");
+        }
         // Unless it was on the device: then it was there.
         let sure = segment(&new, 3, &[(0, 0, 3)]);
         assert!(put_together(vec![scanned(&old, &first[..first.len() - 20]), scanned(&new, &sure)], 0, true).is_err());

@@ -55,6 +55,8 @@ pub struct LogPlan {
 struct Segment {
     id: FileId,
     salt: u32,
+    /// The number of its first record in its run.
+    start: u64,
 }
 
 struct Prepared {
@@ -313,7 +315,7 @@ impl Engine {
         };
         let path = plan.folder.join(segment_name(&plan.stem, plan.serial, self.me.index()));
         let id = self.next_file_id();
-        let segment = Segment { id, salt: head.salt() };
+        let segment = Segment { id, salt: head.salt(), start: 0 };
         self.append.prepared = Some(Prepared { segment, coordinator: plan.coordinator, told: false });
         let ahead = self.live.appendfsync == FsyncPolicy::Always;
         self.file_asks.push(Ask::Log(LogAsk::Begin { id, path, head: head.draw(), ahead }));
@@ -324,6 +326,7 @@ impl Engine {
     pub(super) fn begin_segment(&mut self) {
         let Some(prepared) = self.append.prepared.take() else { return };
         self.record();
+        let begins = !self.append.on;
         if self.append.on {
             self.hand_over(self.live.appendfsync == FsyncPolicy::Always);
             self.end_segment();
@@ -340,7 +343,13 @@ impl Engine {
             self.record();
         }
         self.append.synced_us = self.now.up_us;
-        self.append.segment = Some(prepared.segment);
+        // What was just noted for the first goes to it.
+        let start = self.append.framed - self.append.origin;
+        self.append.segment = Some(Segment { start, ..prepared.segment });
+        if begins && !self.effects.is_empty() {
+            // So that who wrote nothing since the beginning waits for nothing.
+            self.hand_over(true);
+        }
         self.process.persist.log.begin_segment(self.me);
         self.renew_gating();
     }
@@ -469,11 +478,12 @@ impl Engine {
 
     /// All that is recorded leaves.
     fn hand_over(&mut self, sync: bool) {
-        let Some(&Segment { id, salt }) = self.append.segment.as_ref() else { return };
+        let Some(&Segment { id, salt, start }) = self.append.segment.as_ref() else { return };
         let append = &mut self.append;
         let mut bytes = std::mem::take(&mut append.spare);
         let first = append.framed;
-        frame::write(&mut bytes, salt, first - append.origin, append.synced - append.origin, self.effects.iter());
+        let durable = append.synced - append.origin;
+        frame::write(&mut bytes, salt, first - append.origin, durable, start, self.effects.iter());
         for (n, record) in self.effects.records.iter().enumerate().filter(|(_, record)| record.parties > 1) {
             append.shared.push_back(Shared { at: first + n as u64, tx: record.tx, parties: record.parties });
         }
