@@ -103,8 +103,11 @@ fn open_listeners(settings: &Settings, shards: usize, log: &Log) -> Result<Liste
     Ok((all, addresses))
 }
 
+/// Files, and the append log on top of them where there is one.
+type ToLoad = (Arc<LoadPlan>, Option<Arc<Replay>>);
+
 /// What is to be loaded, if anything; the folder is locked where data is or will be in it.
-fn find_data(process: &Process) -> Result<Option<(Arc<LoadPlan>, Option<Arc<Replay>>)>, String> {
+fn find_data(process: &Process) -> Result<Option<ToLoad>, String> {
     let (dir, dbfilename, saves, verify, appends, log_stem) = {
         let config = process.config();
         let log_stem = appendlog::stem_of(&config.appendfilename);

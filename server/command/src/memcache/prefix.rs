@@ -22,7 +22,7 @@ pub struct Counts {
 #[derive(Default, Debug)]
 pub struct Prefixes {
     /// `None`: nothing has been counted, nothing is.
-    counts: Option<Box<HashMap<Box<[u8]>, Counts>>>,
+    counts: Option<HashMap<Box<[u8]>, Counts>>,
     on: bool,
 }
 

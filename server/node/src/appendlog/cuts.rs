@@ -113,7 +113,7 @@ mod tests {
         let count = 2 + random(seed) as usize % 3;
         let (mut at, mut all) = (vec![0u64; count], vec![Vec::new(); count]);
         for tx in 1..=random(seed) % 12 {
-            let parties: Vec<usize> = (0..count).filter(|_| random(seed) % 3 > 0).collect();
+            let parties: Vec<usize> = (0..count).filter(|_| !random(seed).is_multiple_of(3)).collect();
             if parties.len() < 2 {
                 continue;
             }
@@ -126,7 +126,7 @@ mod tests {
         // Transactions on different keys come in any order: neighbours are exchanged.
         for stream in &mut all {
             for i in 1..stream.len() {
-                if random(seed) % 3 == 0 {
+                if random(seed).is_multiple_of(3) {
                     let (a, b) = (stream[i - 1].tx, stream[i].tx);
                     let parties = (stream[i - 1].parties, stream[i].parties);
                     (stream[i - 1].tx, stream[i].tx) = (b, a);
