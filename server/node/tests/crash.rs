@@ -343,6 +343,27 @@ fn a_moment_of_the_past_is_restored_from_snapshot_and_log() {
         assert_eq!(client.ask_loaded(&["MGET", "a", "bb", "foo"]), [&number[..]; 3].join(" "), "{at_ms:?}");
         server.kill();
     }
+    // The same by the command, and what it refuses.
+    let to = folder.join("by-command");
+    let at = moments[2].to_string();
+    let restore = |more: &[&str]| {
+        let (from, to) = (from.to_str().expect("a plain path"), to.to_str().expect("a plain path"));
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_torc"));
+        let output = command.args(["restore", from, "--dir", to]).args(more).output().expect("it is built");
+        (output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let before = moments[0].to_string();
+    let (done, said) = restore(&["--at", &before]);
+    assert!(!done && said.contains("of what was before nothing is there"), "{said}");
+    let (done, said) = restore(&["--at", &at, "--appendfilename", "none"]);
+    assert!(!done && said.contains("there is no append log"), "{said}");
+    assert_eq!(restore(&["--at", &at]), (true, String::new()));
+    let (done, said) = restore(&["--at", &at]);
+    assert!(!done && said.contains("there is data already"), "{said}");
+    let server = Server::start_with(&to, 2, "everysec", "no");
+    let mut client = Client::connect(server.port).expect("it listens");
+    assert_eq!(client.ask_loaded(&["MGET", "a", "bb", "foo"]), "2 2 2");
+    server.kill();
     let refused = node::appendlog::fold::restore(&from, "dump.rdb", "appendonly.aof", Some(moments[0]), 16, &folder);
     assert!(refused.is_err_and(|e| e.contains("of what was before nothing is there")));
     std::fs::remove_dir_all(&folder).expect("it is ours");

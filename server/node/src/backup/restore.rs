@@ -79,24 +79,10 @@ pub fn restore(
     lock: Option<&Lock>,
     tell: &mut dyn FnMut(u64),
 ) -> Result<Restored, String> {
-    let said = |path: &Path| {
-        let path = path.display().to_string();
-        move |e: io::Error| format!("{path}: {}", plain(&e))
-    };
     let dir = into.dir;
-    let _lock = match lock {
-        Some(_) => None,
-        None => {
-            std::fs::create_dir_all(dir).map_err(said(dir))?;
-            Some(Lock::take(dir).map_err(|no| no.explain(dir))?)
-        }
-    };
     let stem = folder::stem_of(into.dbfilename);
-    let found = folder::survey(dir, into.dbfilename)?;
-    if found.manifest.is_some() || found.file.is_some() {
-        return Err(format!("{}: there is data already ({stem}): name another folder, or move it away", dir.display()));
-    }
-    let serial = found.kept.serial + 1;
+    let (_lock, highest) = make_ready(dir, into.dbfilename, lock)?;
+    let serial = highest + 1;
     let mut parts: Vec<Part> = Vec::with_capacity(into.shards);
     let done = fill(source, into, &stem, serial, &mut parts, tell).and_then(|restored| {
         seal(into, &stem, serial, &mut parts)?;
@@ -107,6 +93,23 @@ pub fn restore(
         parts.iter().for_each(|part| drop(std::fs::remove_file(&part.path)));
     }
     done
+}
+
+/// A folder for data that has none yet, made and locked unless `lock` is held on it; and the highest serial of any file there.
+pub fn make_ready(dir: &Path, dbfilename: &str, lock: Option<&Lock>) -> Result<(Option<Lock>, u64), String> {
+    let taken = match lock {
+        Some(_) => None,
+        None => {
+            std::fs::create_dir_all(dir).map_err(|e| format!("{}: {}", dir.display(), plain(&e)))?;
+            Some(Lock::take(dir).map_err(|no| no.explain(dir))?)
+        }
+    };
+    let found = folder::survey(dir, dbfilename)?;
+    if found.manifest.is_some() || found.file.is_some() {
+        let stem = folder::stem_of(dbfilename);
+        return Err(format!("{}: there is data already ({stem}): name another folder, or move it away", dir.display()));
+    }
+    Ok((taken, found.kept.serial))
 }
 
 fn fill(

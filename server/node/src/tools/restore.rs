@@ -1,10 +1,14 @@
-//! Room: tools. `torc restore`: a data folder from a backup, or from RDB files of whoever. Touches: backup, process (the time).
+//! Room: tools. `torc restore`: a data folder from a backup, from RDB files of whoever, or from a snapshot and the append log on top
+//! of it, at any moment of that. Touches: backup, appendlog, files' folder, process (the time).
 
-use crate::backup::restore::{Target, restore};
+use crate::appendlog::{self, fold};
+use crate::backup::place::Place;
+use crate::backup::restore::{Target, make_ready, restore};
 use crate::backup::s3::Access;
 use crate::backup::source::Source;
+use crate::files::folder;
 use crate::process::unix_s;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 #[derive(clap::Args)]
 pub struct Options {
@@ -21,6 +25,16 @@ pub struct Options {
     /// What the server's `dbfilename` will be
     #[arg(long, value_name = "NAME", default_value = "dump.rdb", value_parser = file_name)]
     dbfilename: String,
+    /// Of a data folder with an append log: what it held at this moment, Unix ms; `torc verify` tells of the last. In the end, where
+    /// this is not said
+    #[arg(long, value_name = "UNIX_MS")]
+    at: Option<u64>,
+    /// Of the same: the server's `appendfilename`
+    #[arg(long, value_name = "NAME", default_value = "appendonly.aof", value_parser = file_name)]
+    appendfilename: String,
+    /// Of the same: how many databases the server had
+    #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..))]
+    databases: u16,
     /// Pass over values of modules, which are a mistake otherwise
     #[arg(long)]
     skip_modules: bool,
@@ -38,6 +52,15 @@ fn file_name(text: &str) -> Result<String, String> {
 }
 
 pub fn run(options: &Options) -> Result<(), String> {
+    if let Place::Folder(folder) = Place::parse(&options.source)?
+        && folder.is_dir()
+        && !folder::segments(&folder, &appendlog::stem_of(&options.appendfilename))?.is_empty()
+    {
+        return with_log(&folder, options);
+    }
+    if options.at.is_some() {
+        return Err(format!("{}: there is no append log, which --at goes by", options.source));
+    }
     let source = Source::open(&options.source, &options.access)?;
     let shards = options.shards.map_or_else(|| source.files.len().clamp(1, 1024), usize::from);
     let into = Target {
@@ -64,5 +87,21 @@ pub fn run(options: &Options) -> Result<(), String> {
             println!("{count:>12} {what}");
         }
     }
+    Ok(())
+}
+
+/// A snapshot and the append log on top of it. It is made with a file for each shard that wrote, whatever `shards` says: any number
+/// loads them.
+fn with_log(from: &Path, options: &Options) -> Result<(), String> {
+    let Options { dir, dbfilename, appendfilename, at, databases, .. } = options;
+    let _lock = make_ready(dir, dbfilename, None)?;
+    let manifest = fold::restore(from, dbfilename, appendfilename, *at, *databases, dir)?;
+    println!(
+        "{}: {} keys in {} files, {} bytes",
+        dir.display(),
+        manifest.keys(),
+        manifest.files.len(),
+        manifest.bytes()
+    );
     Ok(())
 }
