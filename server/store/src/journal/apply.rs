@@ -11,7 +11,7 @@ use crate::set::SetCell;
 use crate::store::Store;
 use crate::stream::{self, Id, Nack, Trim};
 use crate::zset::{Done, How, Shape, ZsetMut};
-use crate::{Deadline, Encoding, Kind, Packing, Put, age};
+use crate::{Deadline, Encoding, Kind, Packing, Put, age, fields};
 use base::DbId;
 
 /// No key is longer (Redis: a bulk string's usual limit).
@@ -512,7 +512,10 @@ fn hash(op: Op, cell: Cell<'_>, from: &mut Reader<'_>) -> Read<()> {
         let now_ms = from.number()?;
         if let Some(spot) = cell.spot {
             must_be(&cell, Kind::Hash)?;
-            cell.store.remove_due_fields(cell.table, spot, now_ms, usize::MAX);
+            // Of a hash without deadlines nothing is due, whatever the journal says.
+            if fields::timer_of(cell.store.places[cell.table as usize].table.entry(spot)).is_some() {
+                cell.store.remove_due_fields(cell.table, spot, now_ms, usize::MAX);
+            }
         }
         return Ok(());
     }
