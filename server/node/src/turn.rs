@@ -4,7 +4,7 @@
 use crate::clock::HostClock;
 use crate::config::IdleSpin;
 use crate::engine::{Engine, Lent, Mail, Newcomer};
-use crate::files::Files;
+use crate::files::{Files, Io};
 use crate::io::listen::{self, Listener};
 use crate::io::ring::{Done, Op, Ring};
 use crate::log::Level;
@@ -152,6 +152,11 @@ impl Turn {
                 Op::Cancel | Op::Knock => {}
                 Op::Knocked => self.knocked(d),
                 Op::Bell => self.hear_of_files(d),
+                Op::File => {
+                    for event in self.files.done(d.index as usize, d.result) {
+                        self.engine.file_event(event);
+                    }
+                }
                 Op::Lent => {
                     let (bytes, sent) = self.ring.lent_sent(d);
                     let lent = self.lent.remove(d.index as usize);
@@ -298,6 +303,17 @@ impl Turn {
             self.finished.push(index);
         }
         self.engine.dirty = dirty;
+        // After the replies: the device takes its time.
+        for (slot, io) in self.files.wants.drain(..) {
+            let slot = slot as u32;
+            match io {
+                // SAFETY: `files` keeps the bytes where they are until it is told what came of it, and for ever if it never is.
+                Io::Write { fd, from, bytes, at, synced } => unsafe {
+                    self.ring.write(fd, slot, from, bytes, at, synced);
+                },
+                Io::Sync { fd } => self.ring.sync(fd, slot),
+            }
+        }
         for (index, stop) in std::mem::take(&mut self.engine.throttle) {
             let Some(link) = self.links.get_mut(index as usize).filter(|l| l.open && !l.shut) else { continue };
             if stop && link.receiving {

@@ -364,6 +364,16 @@ fn a_moment_of_the_past_is_restored_from_snapshot_and_log() {
     let mut client = Client::connect(server.port).expect("it listens");
     assert_eq!(client.ask_loaded(&["MGET", "a", "bb", "foo"]), "2 2 2");
     server.kill();
+    // A folder with nothing but a log is somebody's.
+    let (log, _) = (node::appendlog::segment_name("appendonly", 7, 0), std::fs::create_dir(folder.join("log")));
+    std::fs::write(folder.join("log").join(&log), "what was left").expect("the temporary folder is writable");
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_torc"))
+        .args(["restore", from.to_str().expect("a plain path"), "--dir"])
+        .arg(folder.join("log"))
+        .output()
+        .expect("it is built");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && said.contains("there is data already") && said.contains(&log), "{said}");
     let refused = node::appendlog::fold::restore(&from, "dump.rdb", "appendonly.aof", Some(moments[0]), 16, &folder);
     assert!(refused.is_err_and(|e| e.contains("of what was before nothing is there")));
     std::fs::remove_dir_all(&folder).expect("it is ours");

@@ -2,9 +2,13 @@
 
 mod live;
 
-use live::Server;
+use live::{Server, as_nobody};
+use std::fs::Permissions;
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Command;
 
 /// What comes back for inline asks, until the server closes after QUIT.
 fn ask(server: &Server, asks: &str) -> String {
@@ -143,4 +147,48 @@ fn renamed_commands_answer_to_their_new_names_only() {
     for (say, expected) in cases {
         assert_eq!(ask(&server, &format!("{say}\r\n")), format!("{expected}+OK\r\n"), "{say}");
     }
+}
+
+/// A data folder that may be read and not written to: the server serves, says of each save why it failed, and that there
+/// is no append log. One that may not be looked into ends the start.
+#[test]
+fn a_folder_without_permission_is_told_of() {
+    let folder = std::env::temp_dir().join(format!("torc-start-{}", std::process::id()));
+    let (read_only, shut) = (folder.join("read-only"), folder.join("shut"));
+    let modes = [(&folder, 0o777), (&read_only, 0o555), (&shut, 0o000)];
+    for (path, mode) in modes {
+        std::fs::create_dir(path).expect("the temporary folder is writable");
+        std::fs::set_permissions(path, Permissions::from_mode(mode)).expect("it is ours");
+    }
+    let text = |path: &Path| path.to_str().expect("a plain path").to_string();
+    let Some(server) = Server::start_as_nobody(1, &["--dir", &text(&read_only), "--save", ""]) else {
+        println!("skipped: a user without rights cannot get at the server's program");
+        return;
+    };
+    let said = ask(&server, "SET a 1\r\nSAVE\r\nCONFIG SET appendonly yes\r\nGET a\r\nINFO persistence\r\n");
+    let why = format!("{}/torc.lock: Permission denied", read_only.display());
+    assert!(said.starts_with(&format!("+OK\r\n-ERR {why}\r\n")), "{said}");
+    // As in Redis the log is tried again and again.
+    assert!(said.contains("aof_enabled:1") && said.contains("aof_last_bgrewrite_status:err"), "{said}");
+    assert!(said.contains("$1\r\n1\r\n") && said.contains("rdb_last_bgsave_status:err"), "{said}");
+    drop(server);
+    for (dir, more) in [(&read_only, "yes"), (&shut, "no")] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_torc"));
+        command.args([
+            "--port",
+            "0",
+            "--memcached-port",
+            "0",
+            "--unixsocket",
+            &text(&folder.join("socket")),
+            "--shards",
+            "1",
+        ]);
+        command.args(["--appendonly", more, "--dir", &text(dir)]);
+        let output = as_nobody(&mut command).output().expect("it could be started above");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.code() == Some(1) && said.contains("Permission denied"), "{dir:?}: {said}");
+    }
+    std::fs::set_permissions(&shut, Permissions::from_mode(0o700)).expect("it is ours");
+    std::fs::remove_dir_all(&folder).expect("it is ours");
 }

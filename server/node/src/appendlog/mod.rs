@@ -33,6 +33,13 @@ pub fn segment_name(stem: &str, serial: u64, shard: usize) -> String {
     format!("{stem}-{serial:010}-{shard}.log")
 }
 
+/// Whether `name` is a segment's, of whatever stem.
+pub fn is_segment_name(name: &str) -> bool {
+    let mut parts = name.rsplitn(3, '-');
+    let (_, _, stem) = (parts.next(), parts.next(), parts.next());
+    stem.is_some_and(|stem| parse_segment_name(stem, name).is_some())
+}
+
 /// Serial and shard, if `name` is one that `segment_name` gives.
 pub fn parse_segment_name(stem: &str, name: &str) -> Option<(u64, usize)> {
     let (serial, shard) = name.strip_prefix(stem)?.strip_prefix('-')?.strip_suffix(".log")?.split_once('-')?;

@@ -470,7 +470,10 @@ impl Engine {
         let every = if self.live.appendfsync == FsyncPolicy::No { SYNC_SELDOM_US } else { SYNC_US };
         let sync = match append.syncing {
             Some((since, _)) if !append.late => Some(since + SYNC_LATE_US + 1),
-            None if append.framed > append.synced => Some(append.synced_us + every),
+            // With a sync for each write the one that is under way is heard of.
+            None if append.framed > append.synced && self.live.appendfsync != FsyncPolicy::Always => {
+                Some(append.synced_us + every)
+            }
             _ => None,
         };
         wait.into_iter().chain(hand).chain(sync).min()

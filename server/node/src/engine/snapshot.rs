@@ -90,6 +90,14 @@ impl Engine {
             saves.changes_running = 0;
             saves.last_one = matches!(why, Why::Last(..));
         }
+        {
+            let log = &self.process.persist.log;
+            let asked = matches!(why, Why::Rewrite(_));
+            let begins = log.mode() == Mode::Beginning && !matches!(why, Why::Copied(_));
+            let mut facts = log.facts();
+            facts.rewriting = asked || begins;
+            facts.scheduled &= !asked;
+        }
         let planned = match &why {
             Why::Copied(folder) => Ok((self.plan_copy(folder.clone()), Vec::new())),
             why => {
@@ -110,12 +118,6 @@ impl Engine {
             counter.store(0, Ordering::Relaxed);
         }
         persist.writers.store(self.shards() as u32, Ordering::Relaxed);
-        let rewrite = matches!(why, Why::Rewrite(_));
-        {
-            let mut facts = persist.log.facts();
-            facts.rewriting = rewrite;
-            facts.scheduled &= !rewrite;
-        }
         let begins_log = plan.log.is_some() && persist.log.mode() == Mode::Beginning;
         let log = plan.log.clone();
         self.snapshots.coordinated = Some(Box::new(Coordinated {

@@ -3,26 +3,31 @@
 //!
 //! A shard's turn never rests, and glommio looks after I/O only when its tasks rest or its preemption timer fires: file tasks
 //! on a shard's own executor would disturb its clients, and be disturbed. So files have executors of their own, not pinned,
-//! which do I/O and nothing else. What a shard wants of a file is an `Ask`, what came of it an `Event`; the engine that makes
+//! which do I/O and nothing else; but for the append log where each write is synced, which is a shard's own and one write at a
+//! time: its ring does those, for the turn. What a shard wants of a file is an `Ask`, what came of it an `Event`; the engine that makes
 //! the one and hears the other makes no system call, and the simulation has files of its own kind.
 //!
 //! A file that is written ends in one of two ways. `Create`, any `Write`s, `Finish`: `Finished` is heard when all of it is on
 //! the device. Or `Abandon` at any moment before that: `Abandoned` is heard when nothing is left of it. Who hears `Failed`
 //! abandons. A file that is read ends with `ReadAll` or `Failed`, or when it is abandoned.
 
+mod direct;
 pub mod folder;
 mod queue;
 mod segment;
 mod stream;
 mod worker;
 
-use crate::backup::keeper::{Came, Job, Keeper};
+use crate::backup::keeper::{self, Keeper};
 use crate::io::bell::Bell;
 use crate::log::Log;
 use base::Out;
+pub use direct::Io;
+use direct::{Came, Direct};
 use queue::Queue;
+use segment::Job;
 pub use segment::LogAsk;
-use std::cell::OnceCell;
+use slab::Slab;
 use std::io;
 use std::os::fd::RawFd;
 use std::path::PathBuf;
@@ -88,7 +93,7 @@ pub enum Ask {
     /// For the keeper: no file is of this id.
     Keep {
         id: FileId,
-        job: Job,
+        job: keeper::Job,
     },
 }
 
@@ -144,7 +149,7 @@ pub enum Event {
     /// What the keeper has to say.
     Kept {
         id: FileId,
-        came: Came,
+        came: keeper::Came,
     },
 }
 
@@ -153,22 +158,44 @@ pub struct Files {
     queue: Arc<Queue>,
     shard: usize,
     ears: Arc<Ears>,
-    /// To the thread that writes the append log, once there is one.
-    log: OnceCell<Sender<LogAsk>>,
+    /// To the thread for the append log, once there is one.
+    log: Option<Sender<Job>>,
+    /// Segments that the shard's ring writes.
+    direct: Slab<(FileId, Direct)>,
+    /// What the ring is to do: it says by the slot what came of it (`done`).
+    pub wants: Vec<(usize, Io)>,
     keeper: Arc<Keeper>,
+}
+
+/// What a shard hears.
+enum Heard {
+    Event(Event),
+    /// A segment is made: the ring writes it.
+    Direct(FileId, Box<Direct>),
+    /// Zeros reach to here.
+    Zeros {
+        id: FileId,
+        result: io::Result<u64>,
+    },
+}
+
+impl From<Event> for Heard {
+    fn from(event: Event) -> Heard {
+        Heard::Event(event)
+    }
 }
 
 /// Where a shard hears what came of its asks.
 struct Ears {
-    events: Mutex<Vec<Event>>,
+    heard: Mutex<Vec<Heard>>,
     bell: Bell,
 }
 
 impl Ears {
-    fn post(&self, event: Event) {
-        let mut events = self.events.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        events.push(event);
-        if events.len() == 1 {
+    fn post(&self, what: impl Into<Heard>) {
+        let mut heard = self.heard.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        heard.push(what.into());
+        if heard.len() == 1 {
             self.bell.ring();
         }
     }
@@ -178,7 +205,7 @@ impl Files {
     /// For every shard. No thread begins before somebody asks for something.
     pub fn for_shards(shards: usize, log: &Log) -> io::Result<Vec<Files>> {
         let ears = (0..shards)
-            .map(|_| Ok(Arc::new(Ears { events: Mutex::default(), bell: Bell::new()? })))
+            .map(|_| Ok(Arc::new(Ears { heard: Mutex::default(), bell: Bell::new()? })))
             .collect::<io::Result<Vec<_>>>()?;
         let keeper = Keeper::new();
         let groups = ears.chunks(SHARDS_A_THREAD).enumerate();
@@ -191,7 +218,9 @@ impl Files {
                     queue: queue.clone(),
                     shard,
                     ears,
-                    log: OnceCell::new(),
+                    log: None,
+                    direct: Slab::new(),
+                    wants: Vec::new(),
                     keeper: keeper.clone(),
                 })
             })
@@ -203,42 +232,112 @@ impl Files {
         self.ears.bell.fd()
     }
 
-    pub fn ask(&self, ask: Ask) {
+    pub fn ask(&mut self, ask: Ask) {
         match ask {
             Ask::Log(ask) => self.ask_log(ask),
             Ask::Keep { id, job } => {
                 let ears = self.ears.clone();
-                self.keeper.push(Arc::new(move |event| ears.post(event)), id, job);
+                self.keeper.push(Arc::new(move |event: Event| ears.post(event)), id, job);
             }
             ask => self.queue.push(self.shard, ask),
         }
     }
 
-    fn ask_log(&self, ask: LogAsk) {
-        let sender = self.log.get_or_init(|| {
-            let ((sender, asks), ears) = (mpsc::channel(), self.ears.clone());
+    fn ask_log(&mut self, ask: LogAsk) {
+        let id = match ask {
+            LogAsk::Append { id, .. } | LogAsk::Sync { id } | LogAsk::End { id } => id,
+            // Whether it was made by then, the thread knows.
+            LogAsk::Begin { .. } | LogAsk::Drop { .. } => return self.send(Job::Ask(ask)),
+        };
+        match self.slot(id) {
+            Some(slot) => {
+                let events = self.with(slot, |direct, came| direct.ask(id, ask, came));
+                events.into_iter().for_each(|event| self.ears.post(event));
+            }
+            None => self.send(Job::Ask(ask)),
+        }
+    }
+
+    fn slot(&self, id: FileId) -> Option<usize> {
+        self.direct.iter().find(|(_, of)| of.0 == id).map(|(slot, _)| slot)
+    }
+
+    /// Does something to a segment that the ring writes, and what comes of that; what is to be told.
+    fn with(&mut self, slot: usize, work: impl FnOnce(&mut Direct, &mut Came)) -> Vec<Event> {
+        let (id, direct) = &mut self.direct[slot];
+        let (id, mut came) = (*id, Came::default());
+        work(direct, &mut came);
+        let ended = if came.ends { direct.take_segment() } else { None };
+        self.wants.extend(came.io.map(|io| (slot, io)));
+        if let Some(zeros) = came.zeros {
+            self.send(zeros);
+        }
+        if let Some(segment) = ended {
+            self.direct.remove(slot);
+            self.send(Job::End { id, segment });
+        }
+        came.events
+    }
+
+    /// How what a slot wanted of the ring went: a count of bytes, 0 of a sync, or a negative errno.
+    pub fn done(&mut self, slot: usize, result: i32) -> Vec<Event> {
+        let id = self.direct[slot].0;
+        self.with(slot, |direct, came| direct.done(id, result, came))
+    }
+
+    /// To the thread for the append log, which begins with the first.
+    fn send(&mut self, job: Job) {
+        let sender = self.log.get_or_insert_with(|| {
+            let ((sender, jobs), ears) = (mpsc::channel(), self.ears.clone());
             // Without a thread nobody takes what is sent: below.
-            let _ = std::thread::Builder::new().name("log".into()).spawn(move || segment::run(&asks, &ears));
+            let _ = std::thread::Builder::new().name("log".into()).spawn(move || segment::run(&jobs, &ears));
             sender
         });
-        if let Err(mpsc::SendError(ask)) = sender.send(ask) {
+        if let Err(mpsc::SendError(job)) = sender.send(job) {
             let error = "there is no thread for the append log".to_string();
-            match ask {
-                LogAsk::Begin { id, .. } => self.ears.post(Event::Failed { id, error }),
+            match job {
+                Job::Ask(LogAsk::Begin { id, .. }) => self.ears.post(Event::Failed { id, error }),
                 // It has ended with what it was to write.
-                LogAsk::Append { id, .. } | LogAsk::Sync { id } | LogAsk::End { id } => {
+                Job::Ask(LogAsk::Append { id, .. } | LogAsk::Sync { id } | LogAsk::End { id })
+                | Job::End { id, .. } => {
                     self.ears.post(Event::Lost { id, error });
                 }
-                LogAsk::Drop { id } => self.ears.post(Event::Abandoned { id }),
+                Job::Ask(LogAsk::Drop { id }) => self.ears.post(Event::Abandoned { id }),
+                Job::Zeros { id, .. } => self.ears.post(Heard::Zeros { id, result: Err(io::Error::other(error)) }),
             }
         }
     }
 
     /// What has come since the last call.
-    pub fn events(&self) -> Vec<Event> {
+    pub fn events(&mut self) -> Vec<Event> {
         self.ears.bell.hush();
-        let mut events = self.ears.events.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        std::mem::take(&mut events)
+        let heard = {
+            let mut heard = self.ears.heard.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+            std::mem::take(&mut *heard)
+        };
+        let mut events = Vec::with_capacity(heard.len());
+        for what in heard {
+            match what {
+                Heard::Event(event) => {
+                    if let Event::Abandoned { id } = event
+                        && let Some(slot) = self.slot(id)
+                    {
+                        self.direct.remove(slot);
+                    }
+                    events.push(event);
+                }
+                Heard::Direct(id, direct) => {
+                    self.direct.insert((id, *direct));
+                }
+                Heard::Zeros { id, result } => {
+                    // It may have ended meanwhile.
+                    if let Some(slot) = self.slot(id) {
+                        events.extend(self.with(slot, |direct, came| direct.zeroed(id, result, came)));
+                    }
+                }
+            }
+        }
+        events
     }
 }
 

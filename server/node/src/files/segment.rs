@@ -1,15 +1,18 @@
-//! Segments of the append log, written by a thread for each shard that has one.
+//! Segments of the append log.
 //!
-//! Not on the executor beside the snapshots: of a shard one write with its sync is under way at a time, so there is nothing
-//! for an executor to interleave, and a plain call that blocks answers sooner than a task behind a snapshot's blocks.
+//! Where each write is synced, its bytes go past the page cache into blocks that were written with zeros before: a sync then
+//! has no metadata to write, only the device to wait for. The shard's own ring writes them (`direct`): a group of records costs
+//! its shard one entry of the ring, and no thread has to be woken. The last block is written again with what is added to it,
+//! and its older bytes stay the same, so that whatever of a write is torn, what was on the device before is there.
 //!
-//! Where each write is synced it goes past the page cache, into blocks that were written with zeros before: the sync then has
-//! no metadata to write, only the device to wait for. The last block is written again with what is added to it, and its older
-//! bytes stay the same, so that whatever of a write is torn, what was on the device before is there. Where writes are synced
-//! once a second they go to the page cache, as Redis's: a process that is killed loses nothing, and the device is written to
-//! in large pieces.
+//! Where writes are synced once a second, or the file system has no direct I/O, a thread for each shard writes them to the
+//! page cache, as Redis does: a process that is killed loses nothing, and the device is written to in large pieces. Not the
+//! executor beside the snapshots: of a shard one write is under way at a time, so there is nothing for an executor to
+//! interleave, and a plain call that blocks answers sooner than a task behind a snapshot's blocks. The same thread makes
+//! segments, writes their zeros and ends them.
 
-use super::{Ears, Event, FileId};
+use super::direct::Direct;
+use super::{Ears, Event, FileId, Heard};
 use crate::appendlog::frame::BLOCK_BYTES;
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
@@ -17,8 +20,9 @@ use std::io;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Receiver;
-use std::thread::JoinHandle;
+use std::time::Duration;
 
 /// What a shard wants of a segment.
 #[derive(Debug)]
@@ -36,8 +40,29 @@ pub enum LogAsk {
     Drop { id: FileId },
 }
 
+/// What the thread does.
+pub(super) enum Job {
+    Ask(LogAsk),
+    /// Zeros from here on: `Heard::Zeros`. At leisure, until somebody waits for them.
+    Zeros {
+        id: FileId,
+        path: PathBuf,
+        from: u64,
+        hurry: Arc<AtomicBool>,
+    },
+    /// `LogAsk::End` of a segment that the ring has written.
+    End {
+        id: FileId,
+        segment: Segment,
+    },
+}
+
 /// Zeros are written ahead in steps of this, when less than half of it is left.
-const AHEAD_BYTES: u64 = 16 << 20;
+pub(super) const AHEAD_BYTES: u64 = 16 << 20;
+/// One write of them, and the pause after it: whoever syncs meanwhile finds the device free. (In one go syncs took 2 ms for as long
+/// as it lasted; so they take what they take without, and 40 MB/s of zeros come.)
+const ZEROS_BYTES: usize = 64 << 10;
+const ZEROS_PAUSE: Duration = Duration::from_millis(1);
 /// Memory that is kept for the next write.
 const KEPT_BYTES: usize = 4 << 20;
 
@@ -70,11 +95,11 @@ impl Aligned {
 
 const _: () = assert!(size_of::<Block>() == BLOCK_BYTES);
 
-struct Segment {
+/// A segment that is written, by whomever.
+pub(super) struct Segment {
     path: PathBuf,
-    file: Arc<File>,
+    file: File,
     direct: bool,
-    ahead: bool,
     /// A whole number of blocks: where `staged` goes.
     at: u64,
     staged: Aligned,
@@ -82,19 +107,33 @@ struct Segment {
     filled: usize,
     /// So many of them are written.
     written: usize,
-    /// Zeros reach to here.
-    zeros: u64,
-    zeroing: Option<JoinHandle<io::Result<u64>>>,
 }
 
 /// On the thread; until the shard ends.
-pub(super) fn run(asks: &Receiver<LogAsk>, ears: &Ears) {
+pub(super) fn run(jobs: &Receiver<Job>, ears: &Ears) {
     let mut open: HashMap<FileId, Segment> = HashMap::new();
-    while let Ok(ask) = asks.recv() {
+    let mut direct: HashMap<FileId, PathBuf> = HashMap::new();
+    while let Ok(job) = jobs.recv() {
+        let ask = match job {
+            Job::Ask(ask) => ask,
+            Job::Zeros { id, path, from, hurry } => {
+                ears.post(Heard::Zeros { id, result: write_zeros(&path, from, &hurry) });
+                continue;
+            }
+            Job::End { id, segment } => {
+                open.insert(id, segment);
+                LogAsk::End { id }
+            }
+        };
         match ask {
-            LogAsk::Begin { id, path, head, ahead } => match Segment::begin(&path, &head, ahead) {
-                Ok(segment) => {
-                    open.insert(id, segment);
+            LogAsk::Begin { id, path, head, ahead } => match begin(&path, &head, ahead) {
+                Ok((segment, zeros)) => {
+                    if segment.direct {
+                        direct.insert(id, path);
+                        ears.post(Heard::Direct(id, Box::new(Direct::new(segment, zeros))));
+                    } else {
+                        open.insert(id, segment);
+                    }
                     ears.post(Event::Finished { id, bytes: head.len() as u64 });
                 }
                 Err(e) => {
@@ -107,14 +146,14 @@ pub(super) fn run(asks: &Receiver<LogAsk>, ears: &Ears) {
                 segment.stage(&bytes);
                 match segment.write().and_then(|()| if sync { segment.sync() } else { Ok(()) }) {
                     Ok(()) => ears.post(Event::Appended { id, spent: bytes, synced: sync }),
-                    Err(error) => ears.post(segment.failed(id, error, true)),
+                    Err(failure) => ears.post(segment.failed(id, failure, true)),
                 }
             }
             LogAsk::Sync { id } => {
                 let Some(segment) = open.get_mut(&id) else { continue };
                 match segment.write().and_then(|()| segment.sync()) {
                     Ok(()) => ears.post(Event::Synced { id }),
-                    Err(error) => ears.post(segment.failed(id, error, false)),
+                    Err(failure) => ears.post(segment.failed(id, failure, false)),
                 }
             }
             LogAsk::End { id } => {
@@ -122,14 +161,15 @@ pub(super) fn run(asks: &Receiver<LogAsk>, ears: &Ears) {
                 match segment.end() {
                     Ok(bytes) => {
                         open.remove(&id);
+                        direct.remove(&id);
                         ears.post(Event::Finished { id, bytes });
                     }
-                    Err(error) => ears.post(segment.failed(id, error, false)),
+                    Err(failure) => ears.post(segment.failed(id, failure, false)),
                 }
             }
             LogAsk::Drop { id } => {
-                if let Some(segment) = open.remove(&id) {
-                    let _ = std::fs::remove_file(&segment.path);
+                if let Some(path) = open.remove(&id).map(|segment| segment.path).or_else(|| direct.remove(&id)) {
+                    let _ = std::fs::remove_file(path);
                 }
                 ears.post(Event::Abandoned { id });
             }
@@ -138,41 +178,72 @@ pub(super) fn run(asks: &Receiver<LogAsk>, ears: &Ears) {
 }
 
 /// What went wrong, and whether it was the sync: then nobody knows what the device has.
-enum Failure {
+pub(super) enum Failure {
     Write(io::Error),
     Sync(io::Error),
 }
 
-impl Segment {
-    fn begin(path: &Path, head: &[u8], ahead: bool) -> io::Result<Segment> {
-        let plain = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(path)?;
-        let direct = match ahead {
-            true => OpenOptions::new().write(true).custom_flags(libc::O_DIRECT).open(path).ok(),
-            false => None,
-        };
-        plain.write_all_at(head, 0)?;
-        plain.sync_all()?;
-        File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()?;
-        let mut segment = Segment {
-            path: path.to_path_buf(),
-            direct: direct.is_some(),
-            file: Arc::new(direct.unwrap_or(plain)),
-            ahead,
-            at: head.len() as u64,
-            staged: Aligned::default(),
-            filled: 0,
-            written: 0,
-            zeros: head.len() as u64,
-            zeroing: None,
-        };
-        if ahead {
-            segment.zero_ahead();
-            segment.zeroed()?;
+/// The device, or what a user may have of it, is full: there may be room later.
+pub(super) fn is_want_of_room(e: &io::Error) -> bool {
+    matches!(e.raw_os_error(), Some(libc::ENOSPC | libc::EDQUOT | libc::EFBIG))
+}
+
+/// A segment with its head, and up to where zeros lie behind it.
+fn begin(path: &Path, head: &[u8], ahead: bool) -> io::Result<(Segment, u64)> {
+    let plain = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(path)?;
+    let direct = match ahead {
+        true => OpenOptions::new().write(true).custom_flags(libc::O_DIRECT).open(path).ok(),
+        false => None,
+    };
+    plain.write_all_at(head, 0)?;
+    plain.sync_all()?;
+    File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()?;
+    let at = head.len() as u64;
+    let zeros = match &direct {
+        Some(_) => write_zeros(path, at, &AtomicBool::new(true))?,
+        None => at,
+    };
+    let (direct, file) = (direct.is_some(), direct.unwrap_or(plain));
+    let staged = Aligned::default();
+    Ok((Segment { path: path.to_path_buf(), direct, file, at, staged, filled: 0, written: 0 }, zeros))
+}
+
+/// Writes zeros from `from` on, a step of them, to the device; up to where they lie now. Where there is no room for them they
+/// end: that is found out by who writes.
+fn write_zeros(path: &Path, from: u64, hurry: &AtomicBool) -> io::Result<u64> {
+    let file = OpenOptions::new().write(true).custom_flags(libc::O_DIRECT).open(path)?;
+    let mut zeros = Aligned::default();
+    zeros.resize(ZEROS_BYTES / BLOCK_BYTES);
+    let mut end = from;
+    while end < from + AHEAD_BYTES {
+        match file.write_all_at(zeros.bytes(), end) {
+            Ok(()) => end += ZEROS_BYTES as u64,
+            Err(e) if is_want_of_room(&e) => break,
+            Err(e) => return Err(e),
         }
-        Ok(segment)
+        if !hurry.load(Ordering::Relaxed) {
+            std::thread::sleep(ZEROS_PAUSE);
+        }
+    }
+    file.sync_all()?;
+    Ok(end)
+}
+
+impl Segment {
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
-    fn stage(&mut self, bytes: &[u8]) {
+    pub fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// Where what is staged will end.
+    pub fn end_of_staged(&self) -> u64 {
+        self.at + self.filled as u64
+    }
+
+    pub fn stage(&mut self, bytes: &[u8]) {
         let filled = self.filled + bytes.len();
         // What is not filled of the last block is zeros.
         self.staged.resize(filled.div_ceil(BLOCK_BYTES));
@@ -180,21 +251,18 @@ impl Segment {
         self.filled = filled;
     }
 
-    fn write(&mut self) -> Result<(), Failure> {
+    /// What is to be written, and where: from the block on in which the new bytes begin. Nothing if there are none.
+    pub fn unwritten(&self) -> (&[u8], u64) {
         if self.written == self.filled {
-            return Ok(());
-        }
-        let end = self.at + self.filled as u64;
-        if end > self.zeros {
-            // Zeros that are still written must not come over it.
-            self.zeroed().map_err(Failure::Write)?;
+            return (&[], self.at);
         }
         let bytes = if self.direct { self.staged.bytes() } else { &self.staged.bytes()[..self.filled] };
-        // From the block on in which the new bytes begin.
         let from = self.written / BLOCK_BYTES * BLOCK_BYTES;
-        self.file.write_all_at(&bytes[from..], self.at + from as u64).map_err(Failure::Write)?;
-        self.written = self.filled;
-        self.zeros = self.zeros.max(end.next_multiple_of(BLOCK_BYTES as u64));
+        (&bytes[from..], self.at + from as u64)
+    }
+
+    /// What was staged is written: only the last block is kept, if there is room in it.
+    pub fn wrote(&mut self) {
         let whole = self.filled / BLOCK_BYTES;
         self.at += (whole * BLOCK_BYTES) as u64;
         self.filled -= whole * BLOCK_BYTES;
@@ -204,65 +272,38 @@ impl Segment {
         } else {
             self.staged.blocks.drain(..whole);
         }
-        if self.ahead && self.zeroing.is_none() && self.zeros - end.min(self.zeros) < AHEAD_BYTES / 2 {
-            self.zero_ahead();
-        }
-        Ok(())
     }
 
-    /// Writes zeros behind those that are there, beside whatever else happens.
-    fn zero_ahead(&mut self) {
-        let (path, from) = (self.path.clone(), self.zeros);
-        let work = move || {
-            let direct = OpenOptions::new().write(true).custom_flags(libc::O_DIRECT).open(&path);
-            let file = direct.or_else(|_| OpenOptions::new().write(true).open(&path))?;
-            let mut zeros = Aligned::default();
-            zeros.resize(256);
-            let step = zeros.bytes().len() as u64;
-            for n in 0..AHEAD_BYTES / step {
-                file.write_all_at(zeros.bytes(), from + n * step)?;
-            }
-            file.sync_all()?;
-            Ok(from + AHEAD_BYTES)
-        };
-        self.zeroing = std::thread::Builder::new().name("log-zeros".into()).spawn(work).ok();
-    }
-
-    /// Waits for zeros that are being written. That there is no room for them is found out by who writes.
-    fn zeroed(&mut self) -> io::Result<()> {
-        let Some(zeroing) = self.zeroing.take() else { return Ok(()) };
-        match zeroing.join() {
-            Ok(Ok(zeros)) => self.zeros = self.zeros.max(zeros),
-            Ok(Err(e)) if e.raw_os_error() == Some(libc::ENOSPC) => self.ahead = false,
-            Ok(Err(e)) => return Err(e),
-            Err(_) => return Err(io::Error::other("the thread that writes zeros ended")),
-        }
+    fn write(&mut self) -> Result<(), Failure> {
+        let (bytes, at) = self.unwritten();
+        self.file.write_all_at(bytes, at).map_err(Failure::Write)?;
+        self.wrote();
         Ok(())
     }
 
     fn sync(&mut self) -> Result<(), Failure> {
-        // Zeros that are done by now count from now on.
-        if self.zeroing.as_ref().is_some_and(JoinHandle::is_finished) {
-            self.zeroed().map_err(Failure::Write)?;
-        }
         self.file.sync_data().map_err(Failure::Sync)
     }
 
     fn end(&mut self) -> Result<u64, Failure> {
         self.write()?;
-        self.zeroed().map_err(Failure::Write)?;
-        let bytes = self.at + self.filled as u64;
+        let bytes = self.end_of_staged();
         self.file.set_len(bytes).map_err(Failure::Write)?;
         self.file.sync_all().map_err(Failure::Sync)?;
         Ok(bytes)
     }
 
-    fn failed(&self, id: FileId, failure: Failure, append: bool) -> Event {
+    pub fn failed(&self, id: FileId, failure: Failure, append: bool) -> Event {
         let path = self.path.display();
         match failure {
             Failure::Write(e) => Event::Unwritten { id, error: crate::log::plain(&e), append },
             Failure::Sync(e) => Event::Lost { id, error: format!("{path}: syncing it: {e}") },
         }
+    }
+
+    /// The kernel may still read what is staged.
+    pub fn leak_staged(&mut self) {
+        std::mem::forget(std::mem::take(&mut self.staged));
     }
 }
 
@@ -273,49 +314,44 @@ mod tests {
     use std::sync::Mutex;
     use std::sync::mpsc;
 
-    /// Bytes of all lengths, written with and without syncs, lie one behind the other; what is behind them is zeros.
+    fn path(name: &str) -> PathBuf {
+        std::env::temp_dir().join(format!("torc-segment-{}-{name}.log", std::process::id()))
+    }
+
+    /// What is heard of these jobs.
+    fn heard(jobs: Vec<LogAsk>) -> Vec<Heard> {
+        let ears = Ears { heard: Mutex::default(), bell: Bell::new().expect("an eventfd") };
+        let (sender, asks) = mpsc::channel();
+        jobs.into_iter().for_each(|ask| sender.send(Job::Ask(ask)).unwrap());
+        drop(sender);
+        run(&asks, &ears);
+        std::mem::take(&mut *ears.heard.lock().unwrap())
+    }
+
+    /// Bytes of all lengths, written with and without syncs, lie one behind the other.
     #[test]
     fn what_is_appended_lies_in_the_file() {
-        for ahead in [false, true] {
-            let path = std::env::temp_dir().join(format!("torc-segment-{}-{ahead}.log", std::process::id()));
-            let ears = Ears { events: Mutex::default(), bell: Bell::new().expect("an eventfd") };
-            let (sender, asks) = mpsc::channel();
-            let head = vec![7u8; BLOCK_BYTES];
-            sender.send(LogAsk::Begin { id: 1, path: path.clone(), head: head.clone(), ahead }).unwrap();
-            let mut expected = head;
-            for n in 0..300usize {
-                let bytes: Vec<u8> = (0..n * n % 9001).map(|i| (i + n) as u8).collect();
-                expected.extend_from_slice(&bytes);
-                sender.send(LogAsk::Append { id: 1, bytes, sync: ahead }).unwrap();
-            }
-            sender.send(LogAsk::Sync { id: 1 }).unwrap();
-            drop(sender);
-            run(&asks, &ears);
-            let events = std::mem::take(&mut *ears.events.lock().unwrap());
-            let appended = events.iter().filter(|e| matches!(e, Event::Appended { synced, .. } if *synced == ahead));
-            assert_eq!(appended.count(), 300);
-            assert!(matches!(events[0], Event::Finished { id: 1, .. }));
-            assert!(matches!(events[301], Event::Synced { id: 1 }));
-            let there = std::fs::read(&path).unwrap();
-            assert!(there[..expected.len()] == expected[..] && there[expected.len()..].iter().all(|&b| b == 0));
-            assert_eq!(ahead, there.len() > expected.len());
-            std::fs::remove_file(&path).unwrap();
+        let path = path("plain");
+        let mut expected = vec![7u8; BLOCK_BYTES];
+        let mut jobs = vec![LogAsk::Begin { id: 1, path: path.clone(), head: expected.clone(), ahead: false }];
+        for n in 0..300usize {
+            let bytes: Vec<u8> = (0..n * n % 9001).map(|i| (i + n) as u8).collect();
+            expected.extend_from_slice(&bytes);
+            jobs.push(LogAsk::Append { id: 1, bytes, sync: n % 3 == 0 });
         }
+        jobs.push(LogAsk::Sync { id: 1 });
+        let heard = heard(jobs);
+        let appended = heard.iter().filter(|h| matches!(h, Heard::Event(Event::Appended { .. })));
+        assert_eq!(appended.count(), 300);
+        assert!(matches!(heard[0], Heard::Event(Event::Finished { id: 1, .. })));
+        assert!(matches!(heard[301], Heard::Event(Event::Synced { id: 1 })));
+        assert!(std::fs::read(&path).unwrap() == expected);
+        std::fs::remove_file(&path).unwrap();
     }
 
     #[test]
-    fn a_segment_that_ends_is_cut_to_its_bytes() {
-        let path = std::env::temp_dir().join(format!("torc-segment-{}-end.log", std::process::id()));
-        let ears = Ears { events: Mutex::default(), bell: Bell::new().expect("an eventfd") };
-        let (sender, asks) = mpsc::channel();
-        sender.send(LogAsk::Begin { id: 1, path: path.clone(), head: vec![7; BLOCK_BYTES], ahead: true }).unwrap();
-        sender.send(LogAsk::Append { id: 1, bytes: vec![8; 100], sync: true }).unwrap();
-        sender.send(LogAsk::End { id: 1 }).unwrap();
-        sender.send(LogAsk::Begin { id: 2, path: "/nowhere/x.log".into(), head: vec![], ahead: true }).unwrap();
-        drop(sender);
-        run(&asks, &ears);
-        assert_eq!(std::fs::metadata(&path).unwrap().len(), BLOCK_BYTES as u64 + 100);
-        assert!(matches!(ears.events.lock().unwrap().last(), Some(Event::Failed { id: 2, .. })));
-        std::fs::remove_file(&path).unwrap();
+    fn a_segment_that_cannot_be_made_is_an_error() {
+        let heard = heard(vec![LogAsk::Begin { id: 2, path: "/nowhere/x.log".into(), head: vec![], ahead: true }]);
+        assert!(matches!(heard.last(), Some(Heard::Event(Event::Failed { id: 2, .. }))));
     }
 }

@@ -19,13 +19,13 @@ impl Drop for Folder {
     }
 }
 
-fn files() -> Files {
+pub(super) fn files() -> Files {
     let log = Log::new(crate::log::Level::Nothing, Target::Stderr).unwrap();
     Files::for_shards(1, &log).unwrap().remove(0)
 }
 
 /// Everything that is heard until `last` is.
-fn hear(files: &Files, last: impl Fn(&Event) -> bool) -> Vec<Event> {
+fn hear(files: &mut Files, last: impl Fn(&Event) -> bool) -> Vec<Event> {
     let end = Instant::now() + Duration::from_secs(30);
     let mut all = Vec::new();
     while !all.iter().any(&last) {
@@ -59,7 +59,7 @@ fn what_is_written_is_read() {
             continue;
         }
         let folder = Folder::new(&under, "round");
-        let files = files();
+        let mut files = files();
         for (id, bytes) in
             [0, 1, 4095, 4096, 4097, BLOCK_BYTES, BLOCK_BYTES + 1, 9 * BLOCK_BYTES + 77].iter().enumerate()
         {
@@ -69,13 +69,13 @@ fn what_is_written_is_read() {
                 files.ask(Ask::Write { id, out: out(piece) });
             }
             files.ask(Ask::Finish { id });
-            let heard = hear(&files, ends);
+            let heard = hear(&mut files, ends);
             let Some(Event::Finished { bytes: written, .. }) = heard.last() else { panic!("{heard:?}") };
             assert_eq!((*written, std::fs::metadata(&path).unwrap().len()), (*bytes as u64, *bytes as u64));
             files.ask(Ask::Read { id: id + 1, path });
             let mut read = Vec::new();
             'reading: loop {
-                for event in hear(&files, |_| true) {
+                for event in hear(&mut files, |_| true) {
                     match event {
                         Event::Read { bytes, .. } => {
                             files.ask(Ask::Taken { id: id + 1, bytes: bytes.len() });
@@ -94,27 +94,27 @@ fn what_is_written_is_read() {
 #[test]
 fn nothing_is_left_of_what_is_given_up() {
     let folder = Folder::new(&std::env::temp_dir(), "given-up");
-    let files = files();
+    let mut files = files();
     let path = folder.0.join("file");
     files.ask(Ask::Create { id: 1, path: path.clone() });
     files.ask(Ask::Write { id: 1, out: out(&text(3 * BLOCK_BYTES)) });
     files.ask(Ask::Abandon { id: 1 });
-    hear(&files, |e| matches!(e, Event::Abandoned { id: 1 }));
+    hear(&mut files, |e| matches!(e, Event::Abandoned { id: 1 }));
     assert!(!path.exists());
     // One that is finished is removed by its path.
     files.ask(Ask::Create { id: 2, path: path.clone() });
     files.ask(Ask::Finish { id: 2 });
-    hear(&files, ends);
+    hear(&mut files, ends);
     assert!(path.exists());
     files.ask(Ask::Remove { id: 3, paths: vec![path.clone(), folder.0.join("never")] });
-    hear(&files, |e| matches!(e, Event::Abandoned { id: 3 }));
+    hear(&mut files, |e| matches!(e, Event::Abandoned { id: 3 }));
     assert!(!path.exists());
 }
 
 #[test]
 fn failures_name_the_file_and_the_reason() {
     let folder = Folder::new(&std::env::temp_dir(), "failures");
-    let files = files();
+    let mut files = files();
     let path = folder.0.join("nowhere").join("file");
     for ask in [
         Ask::Create { id: 1, path: path.clone() },
@@ -122,13 +122,13 @@ fn failures_name_the_file_and_the_reason() {
         Ask::Seal { id: 1, path: path.clone(), text: String::new(), obsolete: Vec::new() },
     ] {
         files.ask(ask);
-        let heard = hear(&files, ends);
+        let heard = hear(&mut files, ends);
         let Some(Event::Failed { error, .. }) = heard.last() else { panic!("{heard:?}") };
         assert_eq!(*error, format!("{}: No such file or directory (os error 2)", path.display()));
         files.ask(Ask::Write { id: 1, out: out(b"x") });
         files.ask(Ask::Finish { id: 1 });
         files.ask(Ask::Abandon { id: 1 });
-        hear(&files, |e| matches!(e, Event::Abandoned { id: 1 }));
+        hear(&mut files, |e| matches!(e, Event::Abandoned { id: 1 }));
     }
 }
 
@@ -136,13 +136,13 @@ fn failures_name_the_file_and_the_reason() {
 #[test]
 fn a_full_disk_is_an_error() {
     let folder = Folder::new(&std::env::temp_dir(), "full");
-    let files = files();
+    let mut files = files();
     let path = folder.0.join("file");
     std::os::unix::fs::symlink("/dev/full", &path).unwrap();
     files.ask(Ask::Create { id: 1, path: path.clone() });
     files.ask(Ask::Write { id: 1, out: out(&text(1000)) });
     files.ask(Ask::Finish { id: 1 });
-    let heard = hear(&files, ends);
+    let heard = hear(&mut files, ends);
     let Some(Event::Failed { error, .. }) = heard.last() else { panic!("{heard:?}") };
     assert!(error.contains("No space left on device"), "{error}");
     assert!(!path.exists() && Path::new("/dev/full").exists());
@@ -151,12 +151,12 @@ fn a_full_disk_is_an_error() {
 #[test]
 fn a_seal_takes_the_place_of_the_last_and_removes_what_it_names() {
     let folder = Folder::new(&std::env::temp_dir(), "seal");
-    let files = files();
+    let mut files = files();
     let (path, old) = (folder.0.join("manifest"), folder.0.join("old"));
     std::fs::write(&path, "before").unwrap();
     std::fs::write(&old, "old").unwrap();
     files.ask(Ask::Seal { id: 1, path: path.clone(), text: "after".into(), obsolete: vec![old.clone()] });
-    hear(&files, ends);
+    hear(&mut files, ends);
     assert_eq!(std::fs::read_to_string(&path).unwrap(), "after");
     assert_eq!(std::fs::read_dir(&folder.0).unwrap().count(), 1);
 }

@@ -41,6 +41,8 @@ pub enum Op {
     Lent,
     /// A bell that is listened to has rung.
     Bell,
+    /// A write to a file, or its sync; `index` is its slot.
+    File,
 }
 
 /// One completion: about what, how it went, and the kernel's flags.
@@ -155,7 +157,7 @@ impl Ring {
     fn push(&mut self, entry: squeue::Entry) {
         loop {
             // SAFETY: every buffer that an entry names is kept until its completion: receive buffers by `Buffers`, sends
-            // by `sends`; other entries name none.
+            // by `sends`, those of files by whoever asked (`write`); other entries name none.
             if unsafe { self.ring.submission().push(&entry) }.is_ok() {
                 return;
             }
@@ -216,6 +218,7 @@ impl Ring {
                 5 => Op::Knock,
                 7 => Op::Lent,
                 8 => Op::Bell,
+                9 => Op::File,
                 _ => Op::Knocked,
             };
             let done = Done { op, index: data as u32, result: entry.result(), flags: entry.flags() };
@@ -402,6 +405,22 @@ impl Ring {
     pub fn listen_to(&mut self, bell: RawFd) {
         let poll = opcode::PollAdd::new(Fd(bell), libc::POLLIN as u32).multi(true);
         self.push(poll.build().user_data(tag(Op::Bell, 0)));
+    }
+
+    /// Writes to a file; `synced`: it is done when that is on the device.
+    ///
+    /// # Safety
+    /// The bytes lie still until the completion.
+    pub unsafe fn write(&mut self, fd: RawFd, slot: u32, from: *const u8, bytes: u32, at: u64, synced: bool) {
+        let flags = if synced { libc::RWF_DSYNC } else { 0 };
+        let write = opcode::Write::new(Fd(fd), from, bytes).offset(at).rw_flags(flags);
+        self.push(write.build().user_data(tag(Op::File, slot)));
+    }
+
+    /// What was written to a file goes to the device.
+    pub fn sync(&mut self, fd: RawFd, slot: u32) {
+        let sync = opcode::Fsync::new(Fd(fd)).flags(types::FsyncFlags::DATASYNC);
+        self.push(sync.build().user_data(tag(Op::File, slot)));
     }
 
     /// Wakes the shard whose ring is `ring`; it sees `Op::Knock`.

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -23,6 +24,12 @@ pub fn free_port() -> u16 {
             return port;
         }
     }
+}
+
+/// Root may do everything: the command is nobody's then.
+pub fn as_nobody(command: &mut Command) -> &mut Command {
+    // SAFETY: no memory is involved.
+    if unsafe { libc::geteuid() } == 0 { command.uid(65_534).gid(65_534) } else { command }
 }
 
 /// The process id that whoever listens on `port` tells behind `name`, when asked `ask`.
@@ -79,7 +86,16 @@ impl Server {
     /// With more of the command line.
     pub fn start_with(shards: usize, more: &[&str]) -> Server {
         // A port that was free may be taken before the server has it; another try finds others.
-        (0..5).find_map(|_| Server::try_start(shards, more)).expect("the server starts on free ports")
+        (0..5).find_map(|_| Server::try_start(shards, more, false)).expect("the server starts on free ports")
+    }
+
+    /// By a user who may do no more than others, also where the tests are root's. None: that user may not even start it.
+    pub fn start_as_nobody(shards: usize, more: &[&str]) -> Option<Server> {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_torc"));
+        let may = as_nobody(command.arg("--version").stdout(Stdio::null())).status().is_ok_and(|done| done.success());
+        may.then(|| {
+            (0..5).find_map(|_| Server::try_start(shards, more, true)).expect("the server starts on free ports")
+        })
     }
 
     /// A server that runs already and is nobody's to end.
@@ -87,7 +103,7 @@ impl Server {
         Server { child: None, folder: None, resp: address.into(), memcached: address.into() }
     }
 
-    fn try_start(shards: usize, more: &[&str]) -> Option<Server> {
+    fn try_start(shards: usize, more: &[&str], nobody: bool) -> Option<Server> {
         let (resp, memcached) = (free_port(), free_port());
         let folder = std::env::temp_dir().join(format!("torc-test-{}-{resp}", std::process::id()));
         std::fs::create_dir_all(&folder).expect("the temporary folder is writable");
@@ -100,6 +116,9 @@ impl Server {
             .args(more)
             .stdin(Stdio::null())
             .stdout(Stdio::null());
+        if nobody {
+            as_nobody(&mut command);
+        }
         let child = command.spawn().expect("the server was built");
         let address = |port| format!("127.0.0.1:{port}");
         let mut server =

@@ -27,7 +27,7 @@ const STRING_BYTES_MAX: usize = 1 << 30;
 /// which rise from string to string, so nothing is cleared between them.
 pub struct Lzf {
     /// Where three bytes of this hash were last seen: `base` and the place.
-    table: Box<[u32]>,
+    table: Box<[u32; 1 << TABLE_BITS]>,
     /// What stands for the first byte of the string at hand.
     base: u32,
     packed: Vec<u8>,
@@ -35,7 +35,9 @@ pub struct Lzf {
 
 impl Default for Lzf {
     fn default() -> Self {
-        Lzf { table: vec![0; 1 << TABLE_BITS].into(), base: 1, packed: Vec::new() }
+        // Made on the heap: zeros of the system's.
+        let table = vec![0; 1 << TABLE_BITS].try_into().expect("as long as the table");
+        Lzf { table, base: 1, packed: Vec::new() }
     }
 }
 
@@ -82,20 +84,19 @@ impl Lzf {
     fn go_on(&mut self, from: &[u8], cursor: &mut Cursor, stop: usize, most: usize, out: &mut impl Sink) -> Reached {
         let base = cursor.base;
         let Cursor { mut at, mut plain_from, mut missed_from, .. } = *cursor;
-        while let Some(&[a, b, c]) = from.get(at..).and_then(<[u8]>::first_chunk) {
-            if at >= stop {
-                // Whole runs of what is to be taken as it is leave.
-                let whole = (at - plain_from) / PLAIN_MAX * PLAIN_MAX;
-                out.plain(&from[plain_from..plain_from + whole]);
-                *cursor = Cursor { base, at, plain_from: plain_from + whole, missed_from };
-                return if out.len() > most { Reached::TooMuch } else { Reached::Stop };
-            }
+        // Three bytes are looked at.
+        let last = from.len().saturating_sub(2);
+        let halt = last.min(stop);
+        while at < halt {
+            let &[a, b, c] = from[at..].first_chunk().expect("three bytes are left");
             let three = u32::from_le_bytes([a, b, c, 0]);
             // Fibonacci hashing: the upper bits of a product with 2^32 over the golden ratio.
             let place = &mut self.table[(three.wrapping_mul(0x9E37_79B1) >> (32 - TABLE_BITS)) as usize];
             let seen = std::mem::replace(place, base + at as u32);
             let found = seen.checked_sub(base).map(|seen| seen as usize);
-            let Some(seen) = found.filter(|&seen| at - seen <= BACK_MAX && from[seen..seen + 3] == [a, b, c]) else {
+            let Some(seen) =
+                found.filter(|&seen| at - seen <= BACK_MAX && from[seen..].first_chunk() == Some(&[a, b, c]))
+            else {
                 // The longer nothing is found, the larger the steps: what cannot be compressed costs little.
                 at += 1 + ((at - missed_from) >> 7).min(STEP_MAX);
                 continue;
@@ -110,6 +111,13 @@ impl Lzf {
             if out.len() > most {
                 return Reached::TooMuch;
             }
+        }
+        if at < last {
+            // Whole runs of what is to be taken as it is leave.
+            let whole = (at - plain_from) / PLAIN_MAX * PLAIN_MAX;
+            out.plain(&from[plain_from..plain_from + whole]);
+            *cursor = Cursor { base, at, plain_from: plain_from + whole, missed_from };
+            return if out.len() > most { Reached::TooMuch } else { Reached::Stop };
         }
         out.plain(&from[plain_from..]);
         if out.len() <= most { Reached::End } else { Reached::TooMuch }
