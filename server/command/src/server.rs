@@ -1,8 +1,11 @@
 //! Room: command. Rows of the server family.
 //! Source of arity, flags, categories, key positions and arguments: COMMAND INFO and COMMAND DOCS of Redis 7.2.
 
+mod backup;
+
 use crate::generic::memory_usage;
 use crate::row::{Category, Docs, Flag, KeyFlag, KeySpec, Keys, Row, Run, Verb};
+pub use backup::BACKUP;
 
 /// What concerns the whole server. The process answers.
 pub static SERVER: [Row; 24] = [
@@ -369,87 +372,6 @@ pub static SERVER: [Row; 24] = [
             group: "server",
             complexity: "O(1)",
             tips: &["nondeterministic_output"],
-            ..Docs::NONE
-        },
-        ..Row::NONE
-    },
-];
-
-/// Subcommands of `BACKUP`.
-pub static BACKUP: [Row; 5] = [
-    Row {
-        name: "backup|delete",
-        arity: 3,
-        flags: Flag::ADMIN | Flag::NOSCRIPT,
-        acl: Category::ADMIN | Category::SLOW | Category::DANGEROUS,
-        run: Run::Server(Verb::BackupDelete),
-        docs: Docs {
-            summary: "Removes a backup.",
-            since: "7.2.0",
-            group: "server",
-            complexity: "O(N), N: backups",
-            arguments: "id",
-            ..Docs::NONE
-        },
-        ..Row::NONE
-    },
-    Row {
-        name: "backup|help",
-        arity: 2,
-        flags: Flag::LOADING | Flag::STALE,
-        acl: Category::SLOW,
-        run: Run::Server(Verb::BackupHelp),
-        docs: Docs {
-            summary: "Lists the subcommands.",
-            since: "7.2.0",
-            group: "server",
-            complexity: "O(1)",
-            ..Docs::NONE
-        },
-        ..Row::NONE
-    },
-    Row {
-        name: "backup|info",
-        arity: 2,
-        flags: Flag::ADMIN | Flag::NOSCRIPT | Flag::LOADING | Flag::STALE,
-        acl: Category::ADMIN | Category::SLOW | Category::DANGEROUS,
-        run: Run::Server(Verb::BackupInfo),
-        docs: Docs {
-            summary: "Tells how backups go.",
-            since: "7.2.0",
-            group: "server",
-            complexity: "O(1)",
-            ..Docs::NONE
-        },
-        ..Row::NONE
-    },
-    Row {
-        name: "backup|list",
-        arity: 2,
-        flags: Flag::ADMIN | Flag::NOSCRIPT,
-        acl: Category::ADMIN | Category::SLOW | Category::DANGEROUS,
-        run: Run::Server(Verb::BackupList),
-        docs: Docs {
-            summary: "Lists the backups there are.",
-            since: "7.2.0",
-            group: "server",
-            complexity: "O(N), N: backups",
-            ..Docs::NONE
-        },
-        ..Row::NONE
-    },
-    Row {
-        name: "backup|now",
-        arity: -2,
-        flags: Flag::ADMIN | Flag::NOSCRIPT | Flag::NO_ASYNC_LOADING,
-        acl: Category::ADMIN | Category::SLOW | Category::DANGEROUS,
-        run: Run::Server(Verb::BackupNow),
-        docs: Docs {
-            summary: "Makes a backup and tells its name.",
-            since: "7.2.0",
-            group: "server",
-            complexity: "O(N), N: keys",
-            arguments: "place=TO?",
             ..Docs::NONE
         },
         ..Row::NONE

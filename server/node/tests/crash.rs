@@ -268,6 +268,30 @@ fn the_log_is_turned_on_and_off_while_the_server_runs() {
         assert_eq!(client.ask_loaded(&ask.split(' ').collect::<Vec<_>>()), expected, "{ask}");
     }
     let end = Instant::now() + Duration::from_secs(60);
+    // Who waits in vain is let go by another.
+    let unblocked = "-UNBLOCKED client unblocked via CLIENT UNBLOCK";
+    for (ask, how, expected) in [
+        ("WAITAOF 0 1 0", "TIMEOUT", "1 0"),
+        ("WAITAOF 1 1 0", "ERROR", unblocked),
+        ("WAIT 1 0", "TIMEOUT", ":0"),
+        ("WAIT 1 0", "ERROR", unblocked),
+    ] {
+        let mut waiter = Client::connect(server.port).expect("it listens");
+        let id = waiter.ask(&["CLIENT", "ID"]).expect("the server answers");
+        let words: Vec<&str> = ask.split(' ').collect();
+        let reply = std::thread::scope(|scope| {
+            let waits = scope.spawn(|| (waiter.ask(&words), waiter.ask(&["PING"])));
+            while client.ask_loaded(&["CLIENT", "UNBLOCK", &id[1..], how]) != ":1" {
+                assert!(Instant::now() < end, "it never waits");
+            }
+            waits.join().expect("it does not panic")
+        });
+        assert_eq!(
+            (reply.0.expect("a reply"), reply.1.expect("a reply")),
+            (expected.into(), "+PONG".into()),
+            "{ask} {how}"
+        );
+    }
     while client.info("aof_rewrites") != "1" {
         assert!(Instant::now() < end, "the snapshot that the log begins with is never made: {}", tail(&folder));
         std::thread::sleep(Duration::from_millis(10));

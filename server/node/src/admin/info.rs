@@ -52,7 +52,7 @@ pub(super) struct Part {
     pub cpu: Cpu,
     /// Whether anything of it must be told of a shard by itself.
     pub monitors: usize,
-    /// Clients held back by CLIENT PAUSE or WAIT.
+    /// Clients held back by CLIENT PAUSE, WAIT or WAITAOF.
     pub blocked: usize,
     /// Keys that somebody waits for, those of which somebody minds the loss, clients whose wait has an end.
     pub waits: (usize, usize, usize),
@@ -127,7 +127,7 @@ impl Part {
             monitors: e.monitors.iter().filter(|m| m.0 == e.me).count(),
             names: Scope::ALL.map(|scope| e.listened_to(scope).count()),
             waits: e.waits(),
-            blocked: e.conns.iter().filter(|(_, conn)| conn.is_held_back()).count(),
+            blocked: e.conns.iter().filter(|(_, conn)| conn.is_held_back()).count() + e.log_waits(),
             used,
         }
     }

@@ -96,6 +96,10 @@ pub(super) fn pubsub(engine: &mut Engine, index: u32, verb: Verb, args: Args<'_>
     Served::Done
 }
 
+pub(super) fn unblocked() -> Fault {
+    Fault::Text("UNBLOCKED client unblocked via CLIENT UNBLOCK".into())
+}
+
 /// CLIENT UNBLOCK client-id [TIMEOUT|ERROR]
 pub(super) fn unblock(engine: &mut Engine, index: u32, args: Args<'_>) -> Served {
     let error = match args.get(3) {
@@ -116,8 +120,13 @@ pub(super) fn unblock(engine: &mut Engine, index: u32, args: Args<'_>) -> Served
         index,
         move |engine| {
             let found = engine.conns.iter().find(|(_, conn)| conn.id as i64 == id && !conn.gone).map(|(i, _)| i as u32);
-            let fault = Fault::Text("UNBLOCKED client unblocked via CLIENT UNBLOCK".into());
-            crate::engine::Answer::Now(found.is_some_and(|found| engine.unblock(found, error.then_some(&fault))))
+            let fault = unblocked();
+            let fault = error.then_some(&fault);
+            crate::engine::Answer::Now(found.is_some_and(|found| {
+                engine.unblock(found, fault)
+                    || engine.end_log_wait(found, fault)
+                    || engine.end_replica_wait(found, error)
+            }))
         },
         |_, parts: Vec<bool>, reply| reply.int(parts.contains(&true).into()),
     );

@@ -29,6 +29,9 @@ pub(super) fn wait(engine: &mut Engine, index: u32, args: Args<'_>) -> Served {
             return Served::Stall(Stall::Until(conn.waits_until_us));
         }
         conn.waits_until_us = 0;
+        if std::mem::take(&mut conn.wait_cut) {
+            return refuse(engine, index, super::pubsub::unblocked());
+        }
     }
     engine.answer(index, |r| r.int(0));
     Served::Done

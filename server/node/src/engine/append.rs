@@ -19,7 +19,7 @@ use crate::files::{Ask, FileId, LogAsk};
 use crate::persist::{Asker, Gate};
 use crate::session::Passed;
 use crate::shard::locks::TxId;
-use base::{Out, Reply, ShardId};
+use base::{Fault, Out, Reply, ShardId};
 use std::collections::{HashMap, VecDeque};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -265,6 +265,27 @@ impl Engine {
         self.end_log_waits();
     }
 
+    /// Ends a connection's WAITAOF with `fault`, or as if its time were over. False if it has none.
+    pub fn end_log_wait(&mut self, index: u32, fault: Option<&Fault>) -> bool {
+        let of = |wait: &Wait| wait.asker.origin.conn == index;
+        let Some(at) = self.append.waits.iter().position(of) else { return false };
+        let wait = self.append.waits.remove(at);
+        self.process.persist.log.waiters.fetch_sub(1, Ordering::Relaxed);
+        match fault.cloned() {
+            Some(fault) => self.tell_asker(wait.asker, move |r| r.fault(&fault)),
+            None => {
+                let has = self.log_has(&wait.needs);
+                self.tell_asker(wait.asker, move |r| draw_waitaof(r, has));
+            }
+        }
+        true
+    }
+
+    /// Clients of WAITAOF that wait.
+    pub fn log_waits(&self) -> usize {
+        self.append.waits.len()
+    }
+
     /// Whether all that these numbers stand for is on the device.
     pub fn log_has(&self, needs: &[u64]) -> bool {
         let log = &self.process.persist.log;
@@ -292,7 +313,7 @@ impl Engine {
             if off {
                 // As in Redis when it is turned off meanwhile.
                 let fault = "WAITAOF cannot be used when numlocal is set but appendonly is disabled.";
-                self.tell_asker(wait.asker, move |r| r.fault(&base::Fault::err(fault)));
+                self.tell_asker(wait.asker, move |r| r.fault(&Fault::err(fault)));
                 continue;
             }
             self.tell_asker(wait.asker, move |r| draw_waitaof(r, has));

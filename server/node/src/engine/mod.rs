@@ -535,6 +535,7 @@ impl Engine {
             sleep: None,
             fence: false,
             waits_until_us: 0,
+            wait_cut: false,
             multi_words: 0,
             gate: None,
         });

@@ -10,6 +10,7 @@
 
 use super::{Engine, Mail, Served, speak};
 use crate::ask::{Manner, Origin};
+use crate::session::Stall;
 use crate::shard::locks::{LockKey, TxId};
 use base::{Args, ArgsBuf, DbId, Fault, Out, Reply, ShardId};
 use command::row::{Blocking, Patience, Resolved, Row, Run};
@@ -518,6 +519,22 @@ impl Engine {
             Some(fault) => reply.fault(fault),
             None => (blocking_of(row).timed_out)(reply),
         });
+        true
+    }
+
+    /// Ends a connection's WAIT for replicas with an error, or as if its time were over. False if it has none.
+    pub fn end_replica_wait(&mut self, index: u32, error: bool) -> bool {
+        let conn = &mut self.conns[index as usize];
+        if conn.waits_until_us == 0 {
+            return false;
+        }
+        // It looks again when this time has come.
+        conn.waits_until_us = 1;
+        conn.wait_cut = error;
+        if matches!(conn.stall, Some(Stall::Until(_))) {
+            conn.stall = Some(Stall::Until(1));
+        }
+        self.active = true;
         true
     }
 

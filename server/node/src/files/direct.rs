@@ -4,14 +4,14 @@
 //! One write is under way at a time, and carries its sync with it (`RWF_DSYNC`): it is done when it is on the device. A sync by
 //! itself is only needed for what was written without one.
 
-use super::segment::{AHEAD_BYTES, Failure, Job, LogAsk, Segment, is_want_of_room};
+use super::segment::{AHEAD_BYTES, Failure, HURRY, Job, LEISURE, LogAsk, STOP, Segment, is_want_of_room};
 use super::{Event, FileId};
 use crate::appendlog::frame::BLOCK_BYTES;
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 
 /// What the ring is to do. Answered by `Direct::done`; until then the bytes lie still.
 #[derive(Clone, Copy, Debug)]
@@ -56,8 +56,7 @@ pub(super) struct Direct {
     /// Zeros reach to here.
     zeros: u64,
     zeroing: bool,
-    /// Somebody waits for them.
-    hurry: Arc<AtomicBool>,
+    pace: Arc<AtomicU8>,
     /// There is room for zeros ahead.
     ahead: bool,
     /// Something was written without a sync.
@@ -81,8 +80,8 @@ pub(super) struct Came {
 impl Direct {
     pub fn new(segment: Segment, zeros: u64) -> Direct {
         let (asks, doing) = (VecDeque::new(), Doing::Nothing);
-        let hurry = Arc::default();
-        Direct { segment: Some(segment), zeros, zeroing: false, hurry, ahead: true, unsynced: false, asks, doing }
+        let pace = Arc::default();
+        Direct { segment: Some(segment), zeros, zeroing: false, pace, ahead: true, unsynced: false, asks, doing }
     }
 
     pub fn take_segment(&mut self) -> Option<Segment> {
@@ -163,7 +162,11 @@ impl Direct {
                     self.write(id, Append { spent: bytes, sync }, came);
                 }
                 Some(LogAsk::Sync { .. }) => self.sync(None, came),
-                Some(LogAsk::End { .. }) => return came.ends = true,
+                Some(LogAsk::End { .. }) => {
+                    // The thread ends it when it is done with them.
+                    self.pace.store(STOP, Ordering::Relaxed);
+                    return came.ends = true;
+                }
                 Some(LogAsk::Begin { .. } | LogAsk::Drop { .. }) => unreachable!("the thread has these"),
                 None => return,
             }
@@ -177,7 +180,7 @@ impl Direct {
         let end = self.segment().end_of_staged();
         if end > self.zeros && self.zeroing {
             // They must not come over it.
-            self.hurry.store(true, Ordering::Relaxed);
+            self.pace.store(HURRY, Ordering::Relaxed);
             self.doing = Doing::Waiting(append);
             return;
         }
@@ -186,8 +189,8 @@ impl Direct {
             self.zeros = self.zeros.max(end.next_multiple_of(BLOCK_BYTES as u64));
             self.zeroing = true;
             let path = self.segment().path().to_path_buf();
-            self.hurry.store(false, Ordering::Relaxed);
-            came.zeros = Some(Job::Zeros { id, path, from: self.zeros, hurry: self.hurry.clone() });
+            self.pace.store(LEISURE, Ordering::Relaxed);
+            came.zeros = Some(Job::Zeros { id, path, from: self.zeros, pace: self.pace.clone() });
         }
         let synced = append.sync && !self.unsynced;
         self.write_from(append, 0, synced, came);

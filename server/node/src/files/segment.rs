@@ -20,7 +20,7 @@ use std::io;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
@@ -43,12 +43,12 @@ pub enum LogAsk {
 /// What the thread does.
 pub(super) enum Job {
     Ask(LogAsk),
-    /// Zeros from here on: `Heard::Zeros`. At leisure, until somebody waits for them.
+    /// Zeros from here on: `Heard::Zeros`.
     Zeros {
         id: FileId,
         path: PathBuf,
         from: u64,
-        hurry: Arc<AtomicBool>,
+        pace: Arc<AtomicU8>,
     },
     /// `LogAsk::End` of a segment that the ring has written.
     End {
@@ -63,6 +63,10 @@ pub(super) const AHEAD_BYTES: u64 = 16 << 20;
 /// as it lasted; so they take what they take without, and 40 MB/s of zeros come.)
 const ZEROS_BYTES: usize = 64 << 10;
 const ZEROS_PAUSE: Duration = Duration::from_millis(1);
+/// How they are written, which who wants them changes: with pauses; without, for he waits for them; no more.
+pub(super) const LEISURE: u8 = 0;
+pub(super) const HURRY: u8 = 1;
+pub(super) const STOP: u8 = 2;
 /// Memory that is kept for the next write.
 const KEPT_BYTES: usize = 4 << 20;
 
@@ -116,8 +120,8 @@ pub(super) fn run(jobs: &Receiver<Job>, ears: &Ears) {
     while let Ok(job) = jobs.recv() {
         let ask = match job {
             Job::Ask(ask) => ask,
-            Job::Zeros { id, path, from, hurry } => {
-                ears.post(Heard::Zeros { id, result: write_zeros(&path, from, &hurry) });
+            Job::Zeros { id, path, from, pace } => {
+                ears.post(Heard::Zeros { id, result: write_zeros(&path, from, &pace) });
                 continue;
             }
             Job::End { id, segment } => {
@@ -200,7 +204,7 @@ fn begin(path: &Path, head: &[u8], ahead: bool) -> io::Result<(Segment, u64)> {
     File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()?;
     let at = head.len() as u64;
     let zeros = match &direct {
-        Some(_) => write_zeros(path, at, &AtomicBool::new(true))?,
+        Some(_) => write_zeros(path, at, &AtomicU8::new(HURRY))?,
         None => at,
     };
     let (direct, file) = (direct.is_some(), direct.unwrap_or(plain));
@@ -210,7 +214,7 @@ fn begin(path: &Path, head: &[u8], ahead: bool) -> io::Result<(Segment, u64)> {
 
 /// Writes zeros from `from` on, a step of them, to the device; up to where they lie now. Where there is no room for them they
 /// end: that is found out by who writes.
-fn write_zeros(path: &Path, from: u64, hurry: &AtomicBool) -> io::Result<u64> {
+fn write_zeros(path: &Path, from: u64, pace: &AtomicU8) -> io::Result<u64> {
     let file = OpenOptions::new().write(true).custom_flags(libc::O_DIRECT).open(path)?;
     let mut zeros = Aligned::default();
     zeros.resize(ZEROS_BYTES / BLOCK_BYTES);
@@ -221,8 +225,10 @@ fn write_zeros(path: &Path, from: u64, hurry: &AtomicBool) -> io::Result<u64> {
             Err(e) if is_want_of_room(&e) => break,
             Err(e) => return Err(e),
         }
-        if !hurry.load(Ordering::Relaxed) {
-            std::thread::sleep(ZEROS_PAUSE);
+        match pace.load(Ordering::Relaxed) {
+            LEISURE => std::thread::sleep(ZEROS_PAUSE),
+            HURRY => {}
+            _ => break,
         }
     }
     file.sync_all()?;

@@ -188,6 +188,8 @@ pub struct Conn {
     pub soft_since_us: u64,
     /// Until when its ask waits (WAIT), `up_us`; 0: it does not.
     pub waits_until_us: u64,
+    /// CLIENT UNBLOCK ended that with an error.
+    pub wait_cut: bool,
     /// DEBUG SLEEP: (began, ends), `up_us`.
     pub sleep: Option<(u64, u64)>,
     /// What was asked last goes over shards without locks: the next ask waits until it is answered.
