@@ -119,7 +119,12 @@ impl Direct {
     pub fn done(&mut self, id: FileId, result: i32, came: &mut Came) {
         let doing = std::mem::replace(&mut self.doing, Doing::Nothing);
         let again = matches!(-result, libc::EINTR | libc::EAGAIN);
-        let error = (result < 0 && !again).then(|| io::Error::from_raw_os_error(-result));
+        let error = match (&doing, result) {
+            // As `write_all_at` has it: it would be asked for ever.
+            (Doing::Writing { .. }, 0) => Some(io::ErrorKind::WriteZero.into()),
+            (_, ..0) if !again => Some(io::Error::from_raw_os_error(-result)),
+            _ => None,
+        };
         match (doing, error) {
             (Doing::Writing { append, from, synced }, None) => {
                 let wrote = from + result.max(0) as usize;
@@ -327,7 +332,7 @@ mod tests {
     #[test]
     fn what_cannot_be_written_is_kept() {
         let (mut files, path, mut expected) = begun("full");
-        for (bytes, result) in [(&b"first"[..], -libc::ENOSPC), (b"second", -libc::EIO)] {
+        for (bytes, result) in [(&b"first"[..], -libc::ENOSPC), (b"second", -libc::EIO), (b"third", 0)] {
             expected.extend_from_slice(bytes);
             files.ask(Ask::Log(LogAsk::Append { id: 1, bytes: bytes.to_vec(), sync: true }));
             let (slot, _) = files.wants.pop().expect("a write");
