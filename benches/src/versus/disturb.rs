@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 const RATE: f64 = 10_000.0;
 /// Counted on after the command's answer: what is freed then is its doing too.
 const AFTER: Duration = Duration::from_secs(1);
-/// At least so long is looked at, or 99.9 % would say nothing of a command that is quick.
+/// At least so long is looked at (neither longer than a run), or 99.9 % would say nothing of a command that is quick.
 const LOOKED_AT_LEAST: Duration = Duration::from_secs(2);
 
 struct Case {
@@ -150,7 +150,8 @@ fn one(
         });
         command.join().unwrap_or_else(|_| Err(io::Error::other("the command's thread has panicked")))
     })?;
-    let to = (ended + AFTER).max(begun + LOOKED_AT_LEAST);
+    let run = Duration::from_secs_f64(bench.options.seconds);
+    let to = (ended + AFTER.min(run)).max(begun + LOOKED_AT_LEAST.min(run));
     sleep(to.saturating_duration_since(Instant::now()));
     let seen = probe.end()?;
     let Some(window) = steady::window(&seen, begun, to) else {

@@ -19,6 +19,38 @@ impl Now {
     }
 }
 
+/// A moment as people read it: UTC, and Unix time in ms. Draws both; reads either.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Moment {
+    pub unix_ms: u64,
+}
+
+impl std::fmt::Display for Moment {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // Years with more than four digits have no such form.
+        let readable = (self.unix_ms < 253_402_300_800_000).then(|| UNIX_EPOCH + Duration::from_millis(self.unix_ms));
+        match readable {
+            Some(time) => write!(f, "{} ({} Unix ms)", humantime::format_rfc3339_millis(time), self.unix_ms),
+            None => write!(f, "{} Unix ms", self.unix_ms),
+        }
+    }
+}
+
+impl std::str::FromStr for Moment {
+    type Err = String;
+
+    /// `1796000000123`, or `2026-11-29T03:00:00Z` (RFC 3339 with or without T, Z and a fraction; always UTC).
+    fn from_str(text: &str) -> Result<Moment, String> {
+        if let Ok(unix_ms) = text.parse() {
+            return Ok(Moment { unix_ms });
+        }
+        let time = humantime::parse_rfc3339_weak(text);
+        let time = time.map_err(|_| "it takes Unix ms, or a time in UTC such as 2026-11-29T03:00:00Z".to_string())?;
+        let since = time.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+        Ok(Moment { unix_ms: since.as_millis() as u64 })
+    }
+}
+
 /// A counter that runs at an even rate.
 pub trait Ticks {
     /// Now, in ticks.
@@ -96,4 +128,25 @@ fn raw_ticks() -> u64 {
 fn raw_ticks() -> u64 {
     static BEGAN: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
     BEGAN.get_or_init(Instant::now).elapsed().as_nanos() as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moments_are_read_as_they_are_drawn() {
+        for (text, unix_ms, drawn) in [
+            ("0", 0, "1970-01-01T00:00:00.000Z (0 Unix ms)"),
+            ("2026-11-29T03:00:00Z", 1_795_921_200_000, "2026-11-29T03:00:00.000Z (1795921200000 Unix ms)"),
+            ("2026-11-29 03:00:00.25", 1_795_921_200_250, "2026-11-29T03:00:00.250Z (1795921200250 Unix ms)"),
+            ("18446744073709551615", u64::MAX, "18446744073709551615 Unix ms"),
+        ] {
+            let moment: Moment = text.parse().expect("it is one");
+            assert_eq!((moment.unix_ms, &*moment.to_string()), (unix_ms, drawn), "{text}");
+        }
+        for text in ["", "now", "-1", "18446744073709551616", "2026-11-31T03:00:00Z", "2026-11-29"] {
+            assert!(text.parse::<Moment>().is_err(), "{text}");
+        }
+    }
 }

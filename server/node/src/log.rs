@@ -1,15 +1,17 @@
-//! Room: log. Levelled lines in Redis's layout, to stderr or to a file that may be rotated under us. Touches: nothing.
+//! Room: log. Levelled lines in Redis's layout, to stderr or to a file that may be rotated under us; without their layout to syslog
+//! too where that is wanted. Touches: nothing.
 //!
 //! A line below the level costs one relaxed load. A line that is written takes a lock for as long as one `write` lasts,
 //! so lines of several threads never mix. What a client can cause goes through a `Limiter`, so that no client can fill
 //! a disk.
 
+use std::ffi::CString;
 use std::fmt::{self, Write as _};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -43,6 +45,11 @@ impl Level {
     fn mark(self) -> char {
         ['.', '-', '*', '#', ' '][self as usize]
     }
+
+    /// What syslog calls it, as Redis has it.
+    fn priority(self) -> libc::c_int {
+        [libc::LOG_DEBUG, libc::LOG_INFO, libc::LOG_NOTICE, libc::LOG_WARNING, libc::LOG_DEBUG][self as usize]
+    }
 }
 
 /// Where lines go.
@@ -62,6 +69,7 @@ pub struct Log(Arc<Inner>);
 struct Inner {
     level: AtomicU8,
     role: AtomicU8,
+    syslog: AtomicBool,
     pid: u32,
     sink: Mutex<Sink>,
 }
@@ -103,6 +111,7 @@ impl Log {
         Log(Arc::new(Inner {
             level: AtomicU8::new(level as u8),
             role: AtomicU8::new(b'M'),
+            syslog: AtomicBool::new(false),
             pid: std::process::id(),
             sink: Mutex::new(sink),
         }))
@@ -120,6 +129,19 @@ impl Log {
     /// `CONFIG SET loglevel`, memcached's `verbosity`.
     pub fn set_level(&self, level: Level) {
         self.0.level.store(level as u8, Ordering::Relaxed);
+    }
+
+    /// From now on lines go to syslog as well, under `ident`, with the number of a facility as RFC 5424 counts them. For a process's
+    /// one logger: what it sets is the process's. A daemon that is not there costs nothing (syslog(3)).
+    pub fn to_syslog_too(&self, ident: &str, facility: u8) {
+        let ident: Vec<u8> = ident.bytes().filter(|byte| *byte != 0).collect();
+        // syslog(3) keeps the pointer, not the text: it has to stay.
+        let ident: &'static std::ffi::CStr =
+            Box::leak(CString::new(ident).expect("no zero is left").into_boxed_c_str());
+        let options = libc::LOG_PID | libc::LOG_NDELAY | libc::LOG_NOWAIT;
+        // SAFETY: `ident` ends with a zero and lives for ever.
+        unsafe { libc::openlog(ident.as_ptr(), options, libc::c_int::from(facility) << 3) };
+        self.0.syslog.store(true, Ordering::Relaxed);
     }
 
     /// `M` while this process is a primary, `S` while it is a replica.
@@ -173,10 +195,19 @@ impl Log {
         let role = self.0.role.load(Ordering::Relaxed) as char;
         let mut text = Clean { text: String::with_capacity(160), room: LINE_BYTES_MAX };
         // Writing to a `Clean` fails only when it is full: the line is then cut, which is what is wanted.
-        let _ = write!(text, "{}:{role} {} {} {line}", self.0.pid, stamp(now), level.mark());
+        let _ = write!(text, "{}:{role} {} {} ", self.0.pid, stamp(now), level.mark());
+        let head = text.text.len();
+        let _ = write!(text, "{line}");
         text.text.push('\n');
         let mut sink = self.0.sink.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         sink.write(text.text.as_bytes());
+        drop(sink);
+        if self.0.syslog.load(Ordering::Relaxed) {
+            // No zero is left in it, but for tabs no control character is: this cannot fail.
+            let said = CString::new(text.text[head..].trim_end()).unwrap_or_default();
+            // SAFETY: a format that takes one text, and a text that ends with a zero.
+            unsafe { libc::syslog(level.priority(), c"%s".as_ptr(), said.as_ptr()) };
+        }
     }
 
     /// Everything written so far, of a logger made by `in_memory`; else empty.

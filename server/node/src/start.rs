@@ -72,6 +72,11 @@ fn open_listeners(settings: &Settings, shards: usize, log: &Log) -> Result<Liste
             });
             match listeners {
                 Ok(listeners) => {
+                    if settings.socket_mark_id > 0
+                        && let Err(e) = listeners.iter().try_for_each(|(_, l)| listen::mark(l, settings.socket_mark_id))
+                    {
+                        log.warning(format_args!("socket-mark-id has no effect on {addr}: {}", plain(&e)));
+                    }
                     open += 1;
                     addresses.push(addr);
                     listeners.into_iter().for_each(|(i, l)| all[i].push(l));
@@ -360,6 +365,9 @@ fn run() -> Result<(), String> {
     let target =
         if settings.logfile.is_empty() { Target::Stderr } else { Target::File(settings.logfile.clone().into()) };
     let log = Log::new(settings.loglevel, target).map_err(|e| e.to_string())?;
+    if settings.syslog_enabled {
+        log.to_syslog_too(&settings.syslog_ident, settings.syslog_facility);
+    }
     warnings.iter().for_each(|w| log.warning(w));
     if settings.disable_thp
         && let Err(e) = host::refuse_huge_pages()

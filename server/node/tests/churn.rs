@@ -233,7 +233,7 @@ fn random_memcache(rng: &mut Rng, user: &mut User, sim: &mut Sim, tag: &mut u32)
 #[test]
 fn clients_may_do_what_they_like() {
     let (mut yields, mut hung_up) = (0, 0);
-    for seed in seeds(150) {
+    for seed in seeds(50) {
         for shards in SHARDS {
             let what = format!("TORC_SEED={seed}, {shards} shards");
             let mut sim = Sim::new(seed, shards);
@@ -304,7 +304,7 @@ fn clients_may_do_what_they_like() {
             yields += sim.engines.iter().map(|e| e.metrics.yields).sum::<u64>();
         }
     }
-    println!("{yields} yields, {hung_up} hung up, seeds {:?}", seeds(150));
+    println!("{yields} yields, {hung_up} hung up, seeds {:?}", seeds(50));
     assert!(hung_up > 0, "the seeds exercise what they are for");
 }
 
@@ -339,7 +339,7 @@ fn texts(value: &Value) -> Vec<String> {
 /// questions to all shards. In the end all of it was done, in order.
 #[test]
 fn silent_floods_stay_within_bounds() {
-    for seed in seeds(8) {
+    for seed in seeds(2) {
         for shards in SHARDS {
             let what = format!("TORC_SEED={seed}, {shards} shards");
             let mut sim = Sim::new(seed, shards);
@@ -398,7 +398,7 @@ fn silent_floods_stay_within_bounds() {
 /// not miss them either.
 #[test]
 fn walks_keep_their_promise_during_churn() {
-    for seed in seeds(12) {
+    for seed in seeds(4) {
         for shards in SHARDS {
             let what = format!("TORC_SEED={seed}, {shards} shards");
             let mut sim = Sim::new(seed, shards);
@@ -479,7 +479,7 @@ fn walks_keep_their_promise_during_churn() {
 /// is on its way to the shards; and all that its own connection asked before.
 #[test]
 fn walks_see_what_was_answered() {
-    for seed in seeds(100) {
+    for seed in seeds(40) {
         for shards in SHARDS {
             let what = format!("TORC_SEED={seed}, {shards} shards");
             let mut sim = Sim::new(seed, shards);

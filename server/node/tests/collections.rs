@@ -298,7 +298,7 @@ fn history(seed: u64, shards: usize) -> (Vec<Event>, Sim) {
 #[test]
 fn histories_of_lists_are_strictly_serialisable() {
     let (mut histories, mut undecided, mut sorted, mut served, mut walked) = (0, 0, 0, 0, 0);
-    for seed in seeds(120) {
+    for seed in seeds(60) {
         for shards in [1, 2, 4] {
             let (events, mut sim) = history(seed, shards);
             if std::env::var("TORC_TELL").is_ok() {

@@ -376,9 +376,12 @@ fn a_moment_of_the_past_is_restored_from_snapshot_and_log() {
         let output = command.args(["restore", from, "--dir", to]).args(more).output().expect("it is built");
         (output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned())
     };
-    let before = moments[0].to_string();
-    let (done, said) = restore(&["--at", &before]);
-    assert!(!done && said.contains("of what was before nothing is there"), "{said}");
+    for before in [&*moments[0].to_string(), "2001-09-09T01:46:40Z", "2001-09-09 01:46:40.5"] {
+        let (done, said) = restore(&["--at", before]);
+        assert!(!done && said.contains("of what was before nothing is there"), "{said}");
+    }
+    let (done, said) = restore(&["--at", "yesterday"]);
+    assert!(!done && said.contains("2026-11-29T03:00:00Z"), "{said}");
     let (done, said) = restore(&["--at", &at, "--appendfilename", "none"]);
     assert!(!done && said.contains("there is no append log"), "{said}");
     assert_eq!(restore(&["--at", &at]), (true, String::new()));

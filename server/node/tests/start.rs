@@ -7,8 +7,10 @@ use std::fs::Permissions;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 /// What comes back for inline asks, until the server closes after QUIT.
 fn ask(server: &Server, asks: &str) -> String {
@@ -191,4 +193,43 @@ fn a_folder_without_permission_is_told_of() {
     }
     std::fs::set_permissions(&shut, Permissions::from_mode(0o700)).expect("it is ours");
     std::fs::remove_dir_all(&folder).expect("it is ours");
+}
+
+/// `syslog-enabled`: lines without their layout, as syslog(3) sends them to whoever has `/dev/log`.
+#[test]
+fn lines_go_to_syslog_too() {
+    const DOOR: &str = "/dev/log";
+    if Path::new(DOOR).exists() {
+        println!("skipped: {DOOR} is another's");
+        return;
+    }
+    let Ok(socket) = UnixDatagram::bind(DOOR) else {
+        println!("skipped: {DOOR} cannot be made by this user");
+        return;
+    };
+    socket.set_read_timeout(Some(Duration::from_secs(10))).expect("a time");
+    let seen = std::panic::catch_unwind(|| {
+        let more = ["--syslog-enabled", "yes", "--syslog-ident", "cache-7", "--syslog-facility", "local3"];
+        let more = [&more[..], &["--loglevel", "notice", "--logfile", "own.log"]].concat();
+        let server = Server::start_with(1, &more);
+        let pid = server.pid();
+        assert_eq!(server.stop(), Some(0));
+        let mut seen = Vec::new();
+        let mut line = [0; 8192];
+        while let Ok(n) = socket.recv(&mut line) {
+            seen.push(String::from_utf8_lossy(&line[..n]).into_owned());
+            if seen.last().is_some_and(|line| line.contains("bye bye")) {
+                break;
+            }
+        }
+        (pid, seen)
+    });
+    std::fs::remove_file(DOOR).expect("it is ours");
+    let (pid, seen) = seen.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+    // Others of this host may write there too. Facility 19 times 8, and 5 for a notice, 4 for a warning.
+    let ours: Vec<&String> = seen.iter().filter(|line| line.contains(&format!(" cache-7[{pid}]: "))).collect();
+    for (priority, end) in [("<157>", "Ready to accept connections"), ("<156>", "bye bye...")] {
+        let is_there = ours.iter().any(|line| line.starts_with(priority) && line.ends_with(end));
+        assert!(is_there, "{priority} {end}: {seen:?}");
+    }
 }

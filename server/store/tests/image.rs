@@ -729,7 +729,7 @@ fn play(seed: u64, policy: Policy, waits: bool) {
 
 #[test]
 fn an_image_is_the_store_as_it_was() {
-    for seed in 0..steps(12) as u64 {
+    for seed in 0..4 {
         let policy = [Policy::NoEviction, Policy::AllKeysLru, Policy::AllKeysRandom][seed as usize % 3];
         play(seed, policy, true);
     }
@@ -737,7 +737,7 @@ fn an_image_is_the_store_as_it_was() {
 
 #[test]
 fn nothing_is_lost_where_nobody_waits() {
-    for seed in 1_000..1_000 + steps(8) as u64 {
+    for seed in 1_000..1_003 {
         let policy = [Policy::NoEviction, Policy::AllKeysLfu][seed as usize % 2];
         play(seed, policy, false);
     }

@@ -4,6 +4,7 @@
 use super::frame::{Next, Reader};
 use super::recover::{Log, Run, Stream};
 use super::start;
+use crate::clock::Moment;
 use crate::files::folder::{self, Found};
 use crate::log;
 use crate::manifest::{self, Manifest};
@@ -68,8 +69,9 @@ pub fn restore(
     let (serial, time_ms) = found.manifest.as_ref().map_or((0, 0), |manifest| (manifest.serial, manifest.time_ms));
     if at_ms.is_some_and(|at_ms| at_ms < time_ms) {
         return Err(format!(
-            "{}: its snapshot is of {time_ms} (Unix ms), and of what was before nothing is there",
-            folder.display()
+            "{}: its snapshot is of {}, and of what was before nothing is there",
+            folder.display(),
+            Moment { unix_ms: time_ms }
         ));
     }
     let segments = folder::segments(folder, &super::stem_of(appendfilename))?;

@@ -48,8 +48,6 @@ const ALLOCATOR: &str = "the allocator needs neither a thread nor defragmentatio
 const EXPIRY: &str = "keys expire exactly at their time, nothing is sampled";
 const SHARDS: &str = "shards serve clients, see 'shards' and 'cpus'";
 const TURNS: &str = "a shard works when there is work, not at a fixed rate";
-const LOGS: &str = "lines go to stderr or to 'logfile' only";
-const KERNEL: &str = "the kernel's own settings are left as they are";
 const CRASH: &str = "a crash leaves Rust's report and, where enabled, a core file";
 
 const fn row(name: &'static str, kind: Kind, default: &'static str) -> Row {
@@ -268,7 +266,10 @@ pub static ROWS: &[Row] = &[
         .at(number_at!(tcp_keepalive_s))
         .about(Network, "Seconds between keep-alive probes on idle connections; 0: off"),
     text("bind-source-addr").idle(REPLICATION),
-    number("socket-mark-id", 0, u32::MAX as i128, "0").fixed().idle(KERNEL),
+    number("socket-mark-id", 0, u32::MAX as i128, "0")
+        .at(number_at!(socket_mark_id))
+        .fixed()
+        .about(Network, "Mark of the packets of our sockets, for routing and filters (SO_MARK; needs CAP_NET_ADMIN); 0: none"),
     // Shards.
     number("shards", 0, 1024, "0")
         .at(number_at!(shards))
@@ -377,9 +378,15 @@ pub static ROWS: &[Row] = &[
     flag("crash-memcheck-enabled", "yes").idle(CRASH),
     flag("use-exit-on-panic", "no").hidden().idle(CRASH),
     number("watchdog-period", 0, INT_MAX, "0").hidden().idle(TURNS),
-    flag("syslog-enabled", "no").fixed().idle(LOGS),
-    named("syslog-ident", "redis").fixed().idle(LOGS),
-    choice("syslog-facility", SYSLOG_FACILITIES, "local0").fixed().idle(LOGS),
+    flag("syslog-enabled", "no").at(flag_at!(syslog_enabled)).fixed().about(Process, "Write log lines to syslog too"),
+    named("syslog-ident", "redis")
+        .at(text_at!(syslog_ident))
+        .fixed()
+        .about(Process, "The name that lines in syslog bear"),
+    choice("syslog-facility", SYSLOG_FACILITIES, "local0")
+        .at(number_at!(syslog_facility))
+        .fixed()
+        .about(Process, "The facility that lines in syslog are of"),
     flag("disable-thp", "yes").at(flag_at!(disable_thp)).fixed().about(
         Process,
         "Memory in small pages only: the kernel takes milliseconds to clear a huge one; no: as the host says",

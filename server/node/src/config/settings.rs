@@ -206,6 +206,8 @@ fields! {
         pub timeout_s: u32,
         /// 0: off.
         pub tcp_keepalive_s: u32,
+        /// 0: none.
+        pub socket_mark_id: u32,
         pub maxclients: u32,
 
         // Shards.
@@ -241,6 +243,10 @@ fields! {
         pub loglevel: Level,
         /// Empty: stderr.
         pub logfile: String,
+        pub syslog_enabled: bool,
+        pub syslog_ident: String,
+        /// A facility's number, as RFC 5424 counts them.
+        pub syslog_facility: u8,
         pub databases: u16,
         pub daemonize: bool,
         /// Empty: none was asked for.

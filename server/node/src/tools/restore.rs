@@ -6,6 +6,7 @@ use crate::backup::place::Place;
 use crate::backup::restore::{Target, make_ready, restore};
 use crate::backup::s3::Access;
 use crate::backup::source::Source;
+use crate::clock::Moment;
 use crate::files::folder;
 use crate::process::unix_s;
 use std::path::{Path, PathBuf};
@@ -25,10 +26,10 @@ pub struct Options {
     /// What the server's `dbfilename` will be
     #[arg(long, value_name = "NAME", default_value = "dump.rdb", value_parser = file_name)]
     dbfilename: String,
-    /// Of a data folder with an append log: what it held at this moment, Unix ms; `torc verify` tells of the last. In the end, where
-    /// this is not said
-    #[arg(long, value_name = "UNIX_MS")]
-    at: Option<u64>,
+    /// Of a data folder with an append log: what it held at this moment, such as 2026-11-29T03:00:00Z (UTC), or Unix ms;
+    /// `torc verify` tells of the last. In the end, where this is not said
+    #[arg(long, value_name = "TIME")]
+    at: Option<Moment>,
     /// Of the same: the server's `appendfilename`
     #[arg(long, value_name = "NAME", default_value = "appendonly.aof", value_parser = file_name)]
     appendfilename: String,
@@ -95,7 +96,7 @@ pub fn run(options: &Options) -> Result<(), String> {
 fn with_log(from: &Path, options: &Options) -> Result<(), String> {
     let Options { dir, dbfilename, appendfilename, at, databases, .. } = options;
     let _lock = make_ready(dir, dbfilename, None)?;
-    let manifest = fold::restore(from, dbfilename, appendfilename, *at, *databases, dir)?;
+    let manifest = fold::restore(from, dbfilename, appendfilename, at.map(|at| at.unix_ms), *databases, dir)?;
     println!(
         "{}: {} keys in {} files, {} bytes",
         dir.display(),

@@ -7,6 +7,7 @@ use crate::backup::place::Place;
 use crate::backup::probe::{Found, Probe};
 use crate::backup::s3::Access;
 use crate::backup::source::Source;
+use crate::clock::Moment;
 use crate::files::folder;
 use std::path::Path;
 use store::Kind;
@@ -56,13 +57,13 @@ pub fn run(options: &Options) -> Result<(), String> {
     let (mut counts, mut bad) = (Counts::default(), 0);
     if let Some(manifest) = source.manifest.as_ref().filter(|_| !options.quiet) {
         println!(
-            "snapshot {} of Torc {}: {} files, {} keys, {} bytes, taken at {} (Unix ms)",
+            "snapshot {} of Torc {}: {} files, {} keys, {} bytes, taken at {}",
             manifest.serial,
             manifest.version,
             manifest.files.len(),
             manifest.keys(),
             manifest.bytes(),
-            manifest.time_ms
+            Moment { unix_ms: manifest.time_ms }
         );
     }
     for i in 0..source.files.len() {
@@ -98,9 +99,9 @@ fn check_log(folder: &Path, serial: u64, options: &Options) -> Result<(), String
     log.told.iter().for_each(|line| eprintln!("{line}"));
     if !log.is_empty() && !options.quiet {
         let records: u64 = log.runs.iter().flat_map(|run| &run.streams).map(|stream| stream.records()).sum();
-        let last_ms = log.segments().map(|segment| segment.last_ms).max().unwrap_or(0);
+        let last = Moment { unix_ms: log.segments().map(|segment| segment.last_ms).max().unwrap_or(0) };
         println!(
-            "append log on top of it: {} files, {} bytes, {records} records, the last made at {last_ms} (Unix ms)",
+            "append log on top of it: {} files, {} bytes, {records} records, the last made at {last}",
             log.segments().count(),
             log.bytes()
         );
