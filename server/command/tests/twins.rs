@@ -325,7 +325,7 @@ fn no_words_trip_a_handler() {
     let verbs: Vec<&str> = command::table::commands().map(|row| row.name).filter(|&name| name != "spop").collect();
     let mut engines = [Handlers::new(1), Handlers::new(3)];
     let mut answered = 0;
-    for _ in 0..number("TORC_ASKS").unwrap_or(60_000) / 300 {
+    for _ in 0..number("TORC_ASKS").unwrap_or(20_000) / 300 {
         for engine in &mut engines {
             engine.reset().expect("empty stores");
             engine.open("", Dialect::Resp, 3).expect("a connection");

@@ -250,7 +250,7 @@ fn redis_pipelines_answer_in_order() {
             redis::cmd("FLUSHALL").exec(con).expect("flushall");
             let mut pipe = redis::pipe();
             let mut want = Vec::new();
-            for number in 0..5000i64 {
+            for number in 0..2000i64 {
                 // Every third asks for what was set two asks before; every tenth is about many keys.
                 let key = format!("p:{}", number % 700);
                 match number % 10 {
