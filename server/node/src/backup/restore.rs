@@ -107,7 +107,7 @@ pub fn make_ready(dir: &Path, dbfilename: &str, lock: Option<&Lock>) -> Result<(
     let found = folder::survey(dir, dbfilename)?;
     let data = match found.manifest.is_some() || found.file.is_some() {
         true => Some(folder::stem_of(dbfilename).to_string()),
-        false => folder::any_segment(dir).map_err(|e| format!("{}: {}", dir.display(), plain(&e)))?,
+        false => folder::any_segment(dir)?,
     };
     if let Some(name) = data {
         return Err(format!("{}: there is data already ({name}): name another folder, or move it away", dir.display()));

@@ -1,6 +1,7 @@
 //! The folder that snapshots lie in: one server has it at a time, and what no snapshot needs any more is swept up.
 
 use crate::appendlog;
+use crate::log::plain;
 use crate::manifest::{self, Manifest};
 use std::fs::File;
 use std::io;
@@ -83,27 +84,22 @@ impl Kept {
     }
 }
 
+/// What lies in a folder, by name. Names of ours are text: others are passed over.
+fn names(folder: &Path) -> Result<Vec<String>, String> {
+    let entries = std::fs::read_dir(folder).and_then(|entries| entries.collect::<io::Result<Vec<_>>>());
+    let entries = entries.map_err(|e| format!("{}: {}", folder.display(), plain(&e)))?;
+    Ok(entries.into_iter().filter_map(|entry| entry.file_name().into_string().ok()).collect())
+}
+
 /// A segment of an append log of whatever name, if one is in a folder.
-pub fn any_segment(folder: &Path) -> io::Result<Option<String>> {
-    for entry in std::fs::read_dir(folder)? {
-        if let Some(name) = entry?.file_name().to_str().filter(|name| appendlog::is_segment_name(name)) {
-            return Ok(Some(name.to_string()));
-        }
-    }
-    Ok(None)
+pub fn any_segment(folder: &Path) -> Result<Option<String>, String> {
+    Ok(names(folder)?.into_iter().find(|name| appendlog::is_segment_name(name)))
 }
 
 /// The append log's segments in a folder, with their serials, in order.
 pub fn segments(folder: &Path, stem: &str) -> Result<Vec<(u64, PathBuf)>, String> {
-    let named = |e: io::Error| format!("{}: {e}", folder.display());
-    let mut segments = Vec::new();
-    for entry in std::fs::read_dir(folder).map_err(named)? {
-        let entry = entry.map_err(named)?;
-        let name = entry.file_name();
-        if let Some((serial, _)) = name.to_str().and_then(|name| appendlog::parse_segment_name(stem, name)) {
-            segments.push((serial, entry.path()));
-        }
-    }
+    let of_ours = |name: &String| Some((appendlog::parse_segment_name(stem, name)?.0, folder.join(name)));
+    let mut segments: Vec<_> = names(folder)?.iter().filter_map(of_ours).collect();
     segments.sort();
     Ok(segments)
 }
@@ -167,19 +163,16 @@ pub fn survey(folder: &Path, dbfilename: &str) -> Result<Found, String> {
         (None, Some((path, about))) => found.file = Some((path, about.len())),
         (_, None) => {}
     }
-    let listing = std::fs::read_dir(folder).map_err(|e| named(folder, &e))?;
-    for entry in listing {
-        let entry = entry.map_err(|e| named(folder, &e))?;
-        let name = entry.file_name();
-        let Some(name) = name.to_str() else { continue };
+    for name in names(folder)? {
+        let path = folder.join(&name);
         let half_written = name.strip_suffix(".new") == Some(&manifest::manifest_name(&stem));
-        let ours = manifest::parse_file_name(&stem, name);
+        let ours = manifest::parse_file_name(&stem, &name);
         if let Some((serial, _)) = ours {
             found.kept.serial = found.kept.serial.max(serial);
         }
-        let needed = found.kept.files.contains(&entry.path());
+        let needed = found.kept.files.contains(&path);
         if half_written || ours.is_some() && !needed {
-            found.leftovers.push(entry.path());
+            found.leftovers.push(path);
         }
     }
     found.leftovers.sort();
