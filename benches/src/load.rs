@@ -53,6 +53,7 @@ pub struct Found {
     pub p999_us: f64,
     pub max_us: f64,
     pub late_p99_us: f64,
+    pub late_p999_us: f64,
     pub warnings: Vec<String>,
 }
 
@@ -139,6 +140,7 @@ pub fn measure(server: &Server, spec: &Spec) -> Result<Found, String> {
         p999_us: us(0.999),
         max_us: outcome.all.max() as f64 / 1000.0,
         late_p99_us: outcome.late.value_at_quantile(0.99) as f64 / 1000.0,
+        late_p999_us: outcome.late.value_at_quantile(0.999) as f64 / 1000.0,
         warnings: outcome.warnings,
     })
 }

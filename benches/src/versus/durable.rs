@@ -212,6 +212,7 @@ fn snapshot_of(
         (Metric::P999BeforeUs, quiet.p999_us),
         (Metric::P999Us, found.p999_us),
         (Metric::MaxUs, found.max_us),
+        (Metric::LateP999Us, found.late_p999_us),
         (Metric::BesideS, saved.seconds),
         (Metric::FileBytes, file_bytes),
     ];
