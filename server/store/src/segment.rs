@@ -516,7 +516,7 @@ mod tests {
             ("all last", |_| u16::MAX),
             ("two heaps", |rng| if rng.below(2) == 0 { 0x7fff } else { 0xfff0 + rng.below(16) as u16 }),
         ];
-        let lengths: &[usize] = if cfg!(miri) { &[1, 60] } else { &[1, 3, 60, 700, 5_000] };
+        let lengths: &[usize] = if cfg!(miri) { &[1, 60] } else { &[1, 3, 60, 700, 20_000] };
         for (name, tag) in spread {
             for &length in lengths {
                 let mut rng = Rng::new(length as u64);
