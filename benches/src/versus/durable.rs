@@ -12,6 +12,8 @@ use crate::process::tree_bytes;
 use crate::server::Server;
 use crate::talk::Answer;
 use loadgen::plan::Dialect;
+use std::fs::File;
+use std::os::fd::AsRawFd;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread::{self, sleep};
@@ -220,15 +222,33 @@ fn snapshot_of(
     if let (Some(before), Some(most)) = (before, saved.tree_bytes_most) {
         figures.push((Metric::ExtraShare, most.saturating_sub(before) as f64 / data));
     }
+    let folder = server.launch().folder.clone();
     drop(server);
+    cool(&folder)?;
     let again = bench.start_again(peer, layout, "snapshots")?;
     let loaded = wait_for_keys(&again, keys)?;
     figures.push((Metric::RestartS, again.start_s + loaded));
-    let folder = again.launch().folder.clone();
     drop(again);
     // Gigabytes are not kept until the end of the run.
     drop(std::fs::remove_dir_all(folder));
     Ok(figures)
+}
+
+/// The kernel forgets what it has of the files in `folder`, as after a restart of the machine: else who wrote them through the page
+/// cache would not have to read them.
+fn cool(folder: &Path) -> Result<(), String> {
+    let told = |e: std::io::Error| format!("{}: {e}", folder.display());
+    for entry in std::fs::read_dir(folder).map_err(told)? {
+        let path = entry.map_err(told)?.path();
+        if path.is_file() {
+            let file = File::open(&path).map_err(told)?;
+            // Only what is on the device can be forgotten.
+            file.sync_all().map_err(told)?;
+            // SAFETY: a hint about a file that is open.
+            unsafe { libc::posix_fadvise(file.as_raw_fd(), 0, 0, libc::POSIX_FADV_DONTNEED) };
+        }
+    }
+    Ok(())
 }
 
 /// As Torc writes: past the page cache, blocks of 512 KiB, sixteen on their way.

@@ -115,7 +115,8 @@ impl Section {
                 "One BGSAVE alone: how fast it is written, and as a share of what fio writes to the same file system (direct, \
                  512 KiB, 16 at once). Then one beside GETs and SETs in equal parts, an open loop at half of what the server \
                  does in a closed one. Extra memory: the most that all its processes held meanwhile (Pss) beyond before, as a \
-                 share of keys and values. Load late: how late the load itself asked, by p99.9, which is in the latencies."
+                 share of keys and values. Load late: how late the load itself asked, by p99.9, which is in the latencies. Loading: \
+                 from files of which the kernel's page cache has nothing."
             }
             Section::Scaling => {
                 "Closed loop as above, on more cores, with as many threads as each server's documentation recommends for them (see the \

@@ -49,10 +49,11 @@ fn count(bytes: isize) {
     }
 }
 
-/// Bytes in live allocations of the whole process, by usable size.
+/// Bytes in live allocations of the whole process, by usable size, and in regions that stores have.
 pub fn held() -> usize {
     let lines = THREADS.load(Ordering::Relaxed).min(LINES);
-    HELD[..lines].iter().map(|l| l.0.load(Ordering::Relaxed)).sum::<isize>().max(0) as usize
+    let allocated = HELD[..lines].iter().map(|l| l.0.load(Ordering::Relaxed)).sum::<isize>().max(0) as usize;
+    allocated + store::regions::in_use_bytes()
 }
 
 #[inline]
@@ -97,6 +98,16 @@ unsafe impl GlobalAlloc for Counting {
         ptr
     }
 }
+
+/// The allocator no longer asks for huge pages, in memory that it takes from now on: what of it is touched first is touched by
+/// shards.
+pub fn small_pages() {
+    // SAFETY: sets a number of the allocator's.
+    unsafe { libmimalloc_sys::mi_option_set(ALLOW_THP, 0) };
+}
+
+/// `mi_option_allow_thp`, which the crate has no name for: its place in `mi_option_t` (mimalloc.h).
+const ALLOW_THP: libmimalloc_sys::mi_option_t = 43;
 
 /// Gives back what this thread's heaps hold and do not use.
 pub fn purge() {

@@ -369,13 +369,9 @@ fn run() -> Result<(), String> {
         log.to_syslog_too(&settings.syslog_ident, settings.syslog_facility);
     }
     warnings.iter().for_each(|w| log.warning(w));
-    if settings.disable_thp
-        && let Err(e) = host::refuse_huge_pages()
-    {
-        log.warning(format_args!("disable-thp: {e}"));
-    }
-
     let host = Host::read();
+    let (huge_pages, why_not) = host::arrange_huge_pages(&settings, host.huge_pages);
+    why_not.iter().for_each(|why| log.notice(why));
     if let Some(objection) = host.io_uring_objection() {
         return Err(objection);
     }
@@ -417,6 +413,9 @@ fn run() -> Result<(), String> {
         true => unsafe { Title::take() },
         false => None,
     };
+    if huge_pages && let Err(e) = store::regions::enable() {
+        log.warning(format_args!("huge-pages: {e}"));
+    }
     let server = Server::start(settings, file, facts, log.clone())?;
     if let Ok(began) = host::oom_score() {
         let _ = server.process.oom_score_began.set(began);
@@ -435,7 +434,7 @@ fn run() -> Result<(), String> {
     {
         log.warning(format_args!("Failed to write PID file {path}: {e}"));
     }
-    say_banner(&banner, &server, &host, &cores, &log);
+    say_banner(&banner, &server, &host, &cores, huge_pages, &log);
     let process = server.process.clone();
     let mut ready = false;
     while !process.is_stopping() {
@@ -474,7 +473,9 @@ fn run() -> Result<(), String> {
     Ok(())
 }
 
-fn say_banner(settings: &Settings, server: &Server, host: &Host, cores: &[u16], log: &Log) {
+fn say_banner(settings: &Settings, server: &Server, host: &Host, cores: &[u16], huge_pages: bool, log: &Log) {
+    let features =
+        ["multishot accept and receive", "provided buffers", "deferred task work", "ring messages", "huge pages"];
     let ports = |port: u16, path: &str| -> Vec<String> {
         let tcp = server.addresses.iter().filter(|a| port > 0 && a.port() == port).map(SocketAddr::to_string);
         tcp.chain((!path.is_empty()).then(|| path.to_string())).collect()
@@ -488,7 +489,7 @@ fn say_banner(settings: &Settings, server: &Server, host: &Host, cores: &[u16], 
         maxmemory: settings.maxmemory.bytes(host.usable_memory()),
         policy: settings.maxmemory_policy.name(),
         kernel: &host.kernel,
-        features: &["multishot accept and receive", "provided buffers", "deferred task work", "ring messages"],
+        features: &features[..features.len() - usize::from(!huge_pages)],
     };
     banner.lines().iter().for_each(|line| log.notice(line));
 }

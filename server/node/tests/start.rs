@@ -21,17 +21,31 @@ fn ask(server: &Server, asks: &str) -> String {
     all
 }
 
-/// `disable-thp`: proc(5) tells whether the process may have huge pages.
+/// `disable-thp`, `huge-pages`: proc(5) tells whether the process may have huge pages, and how much memory lies in them.
 #[test]
-fn huge_pages_are_refused_unless_the_host_decides() {
-    for (more, expected) in [(&[][..], "0"), (&["--disable-thp", "yes"], "0"), (&["--disable-thp", "no"], "1")] {
-        let server = Server::start_with(1, more);
-        let status = std::fs::read_to_string(format!("/proc/{}/status", server.pid())).expect("the server runs");
-        let Some(told) = status.lines().find_map(|line| line.strip_prefix("THP_enabled:")) else {
-            println!("skipped: this kernel does not tell THP_enabled");
-            return;
+fn huge_pages_are_for_entries_only() {
+    const MIB: usize = 1 << 20;
+    let modes = std::fs::read_to_string("/sys/kernel/mm/transparent_hugepage/enabled").unwrap_or_default();
+    let small = ["--huge-pages", "no"];
+    let free = ["--huge-pages", "no", "--disable-thp", "no"];
+    for (more, refused, least, most) in [(&[][..], false, 16, 64), (&small, true, 0, 8), (&free, false, 0, 64)] {
+        let server = Server::start_with(1, &[&["--enable-debug-command", "yes"], more].concat());
+        assert_eq!(ask(&server, "DEBUG POPULATE 200000 key 100\r\n"), "+OK\r\n+OK\r\n");
+        let of_process = |file: &str, name: &str| {
+            let text = std::fs::read_to_string(format!("/proc/{}/{file}", server.pid())).expect("the server runs");
+            text.lines().find_map(|line| line.strip_prefix(name)).map(|told| told.trim().to_string())
         };
-        assert_eq!(told.trim(), expected, "{more:?}");
+        if let Some(told) = of_process("status", "THP_enabled:") {
+            assert!(told == "0" || !refused, "{more:?}");
+        } else {
+            println!("skipped: this kernel does not tell THP_enabled");
+        }
+        let told = of_process("smaps_rollup", "AnonHugePages:").expect("it is told");
+        let huge = told.trim_end_matches(" kB").parse::<usize>().expect("a number") * 1024;
+        if modes.contains("[madvise]") {
+            assert!((least * MIB..=most * MIB).contains(&huge), "{more:?}: {huge} bytes in huge pages");
+        }
+        assert_eq!(server.stop(), Some(0));
     }
 }
 

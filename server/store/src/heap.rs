@@ -1,24 +1,27 @@
 //! Room: store. The memory that entries and table segments live in, cut into size classes. Touches: nothing.
 //!
 //! General allocators round 56 bytes to 64 and 13 KiB to 16 KiB; a store of small entries cannot afford either. So memory
-//! is taken from the global allocator in chunks of 1 MiB, aligned to their size, and cut here:
+//! is taken in chunks of 2 MiB, aligned to their size, and cut here:
 //!
-//! - A chunk is 64 pages of 16 KiB. Its head, in page 0, describes them.
+//! - A chunk is a region (`regions`), or, where none is ready, comes from the global allocator. So does the first of a heap, of
+//!   which a small store touches no more than it needs.
+//! - A chunk is 128 pages of 16 KiB. Its head, in page 0, describes them.
 //! - 1, 4 or 16 neighbouring pages make a run, which serves blocks of one size class. Classes are 8 bytes apart up to
 //!   256 bytes and sixteen to the octave from there to 32 KiB. What is larger goes to the global allocator.
 //! - A run keeps its free blocks in a list threaded through them, and starts with a border beyond which all are fresh,
 //!   so an untouched page stays unmapped.
 //! - The chunk of a block is found by masking its address; no block has a header.
 //!
-//! A run without a block in use goes back to its chunk, a chunk without a run back to the allocator, in steps (`release`).
+//! A run without a block in use goes back to its chunk, a chunk without a run back to where it came from, in steps (`release`).
 //!
 //! With the feature `direct`, or under Miri, every block comes from the global allocator, so that an address sanitizer
 //! sees each one.
 
+use crate::regions::{self, REGION_BYTES, Region};
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error, realloc};
 use std::ptr::{NonNull, null_mut};
 
-const CHUNK_BYTES: usize = 1 << 20;
+const CHUNK_BYTES: usize = REGION_BYTES;
 const PAGE_BYTES: usize = 1 << 14;
 const PAGES: usize = CHUNK_BYTES / PAGE_BYTES;
 const CLASSES: usize = 32 + 7 * 16;
@@ -32,8 +35,8 @@ const RUN_PAGES: [usize; 3] = [1, 4, 16];
 const CLOSED: u32 = u32::MAX;
 const DIRECT: bool = cfg!(any(feature = "direct", miri));
 
-const _: () = assert!(PAGES == 64, "a chunk's free pages are the bits of a u64");
-const _: () = assert!(HEAD_BYTES < PAGE_BYTES / 4);
+const _: () = assert!(PAGES == 128, "a chunk's free pages are the bits of a u128");
+const _: () = assert!(HEAD_BYTES < PAGE_BYTES / 3);
 const _: () = assert!(16 * PAGE_BYTES / 8 < u16::MAX as usize, "offsets in a run, in units of 8 bytes, fit a u16");
 
 /// Some pages in a row, cut into blocks of one class.
@@ -57,11 +60,13 @@ struct Run {
 struct Chunk {
     runs: [Run; PAGES],
     /// Bit p: page p belongs to no run.
-    free: u64,
+    free: u128,
     /// Where this chunk stands in `Heap::open`, by kind of run.
     place: [u32; 3],
     /// It is in `idle`.
     listed: bool,
+    /// Whose region it is.
+    node: Option<u8>,
 }
 
 /// Memory of one store, in blocks. Not shared between threads, so nothing here is atomic.
@@ -117,14 +122,14 @@ fn kind_of(class: usize) -> usize {
 }
 
 /// Bits of the aligned groups of 4 free pages (lowest bit of each), and of 16.
-fn groups(free: u64) -> (u64, u64) {
-    let four = free & free >> 1 & free >> 2 & free >> 3 & 0x1111_1111_1111_1111;
-    let sixteen = four & four >> 4 & four >> 8 & four >> 12 & 0x0001_0001_0001_0001;
+fn groups(free: u128) -> (u128, u128) {
+    let four = free & free >> 1 & free >> 2 & free >> 3 & (u128::MAX / 0xf);
+    let sixteen = four & four >> 4 & four >> 8 & four >> 12 & (u128::MAX / 0xffff);
     (four, sixteen)
 }
 
 /// The page at which a run of `kind` starts best: where it breaks no larger group of free pages, if there is such a place.
-fn choose(free: u64, kind: usize) -> Option<usize> {
+fn choose(free: u128, kind: usize) -> Option<usize> {
     let (four, sixteen) = groups(free);
     let in_broken_four = free & !(four * 0xf);
     let in_broken_sixteen = four & !(sixteen * 0x1111);
@@ -166,12 +171,12 @@ impl Heap {
         self.used_bytes + self.large_bytes
     }
 
-    /// Bytes taken from the global allocator and not in use, which later blocks can be made of.
+    /// Bytes taken in chunks and not in use, which later blocks can be made of.
     pub fn spare(&self) -> usize {
         (self.chunks * CHUNK_BYTES).saturating_sub(self.used_bytes + self.lost_bytes)
     }
 
-    /// Bytes taken from the global allocator that no block can be made of.
+    /// Bytes taken in chunks that no block can be made of.
     pub fn lost(&self) -> usize {
         self.lost_bytes
     }
@@ -316,7 +321,7 @@ impl Heap {
         // SAFETY: chunks in `open` are live, and one in `open[kind]` has the pages for such a run; all of them are inside
         // the chunk's array.
         unsafe {
-            if (*chunk).free == u64::MAX {
+            if (*chunk).free == u128::MAX {
                 self.idle_chunks -= 1;
             }
             let head = choose((*chunk).free, kind).expect("a chunk in `open` has room");
@@ -347,7 +352,7 @@ impl Heap {
             let head = (*run).head as usize;
             self.lost_bytes -= remainder(head, (*run).class as usize);
             (*chunk).free |= ones(RUN_PAGES[(*run).kind as usize]) << head;
-            if (*chunk).free != u64::MAX {
+            if (*chunk).free != u128::MAX {
                 self.settle(chunk);
             } else {
                 self.idle_chunks += 1;
@@ -360,7 +365,7 @@ impl Heap {
         }
     }
 
-    /// Gives chunks without a run back to the allocator, `max` of them; one is kept. True while there are more. Giving one
+    /// Gives chunks without a run back, `max` of them; one is kept. True while there are more. Giving one
     /// back costs some 80 µs, and when a whole database goes its chunks are empty all at once: so this is done in steps.
     pub fn release(&mut self, max: usize) -> bool {
         for _ in 0..max {
@@ -372,12 +377,12 @@ impl Heap {
             // SAFETY: a chunk is listed once, and is freed only here, when it leaves the list: it is live.
             unsafe {
                 (*chunk).listed = false;
-                if (*chunk).free != u64::MAX {
+                if (*chunk).free != u128::MAX {
                     continue; // In use again; it is listed again when it is idle again.
                 }
                 (*chunk).free = 0;
                 self.settle(chunk);
-                dealloc(chunk.cast(), Layout::new::<ChunkSpace>());
+                free_chunk(chunk);
             }
             self.idle_chunks -= 1;
             self.chunks -= 1;
@@ -388,9 +393,16 @@ impl Heap {
 
     #[cold]
     fn start_chunk(&mut self) -> NonNull<Chunk> {
-        // SAFETY: the layout's size is not 0.
-        let chunk = unsafe { alloc(Layout::new::<ChunkSpace>()) }.cast::<Chunk>();
-        let Some(chunk) = NonNull::new(chunk) else { handle_alloc_error(Layout::new::<ChunkSpace>()) };
+        let region = if self.chunks == 0 { None } else { regions::take() };
+        if self.chunks == 0 {
+            regions::expect();
+        }
+        let (space, node) = match region {
+            Some(region) => (Some(region.address()), Some(region.node())),
+            // SAFETY: the layout's size is not 0.
+            None => (NonNull::new(unsafe { alloc(Layout::new::<ChunkSpace>()) }), None),
+        };
+        let Some(chunk) = space.map(NonNull::cast::<Chunk>) else { handle_alloc_error(Layout::new::<ChunkSpace>()) };
         let run = || Run {
             next: null_mut(),
             prev: null_mut(),
@@ -402,8 +414,9 @@ impl Heap {
             head: 0,
             kind: 0,
         };
-        let head = Chunk { runs: std::array::from_fn(|_| run()), free: u64::MAX, place: [CLOSED; 3], listed: false };
-        // SAFETY: freshly allocated, large and aligned enough for the head.
+        let head =
+            Chunk { runs: std::array::from_fn(|_| run()), free: u128::MAX, place: [CLOSED; 3], listed: false, node };
+        // SAFETY: this heap's alone, large and aligned enough for the head.
         unsafe { chunk.write(head) };
         self.chunks += 1;
         self.idle_chunks += 1;
@@ -441,8 +454,8 @@ impl Drop for Heap {
         for chunk in std::mem::take(&mut self.open[0]) {
             // SAFETY: chunks in `open` are live; one whose pages are all free holds no block.
             unsafe {
-                if (*chunk.as_ptr()).free == u64::MAX {
-                    dealloc(chunk.as_ptr().cast(), Layout::new::<ChunkSpace>());
+                if (*chunk.as_ptr()).free == u128::MAX {
+                    free_chunk(chunk.as_ptr());
                 }
             }
         }
@@ -450,12 +463,24 @@ impl Drop for Heap {
 }
 
 /// The size and alignment of a chunk: masking the address of anything inside gives its start.
-#[repr(align(1048576))]
+#[repr(align(2097152))]
 struct ChunkSpace {
     _bytes: [u8; CHUNK_BYTES],
 }
 
-fn ones(n: usize) -> u64 {
+/// # Safety
+/// The chunk is live, holds no block, and is not used afterwards.
+unsafe fn free_chunk(chunk: *mut Chunk) {
+    // SAFETY: as the caller promises; a chunk of no node was made with this layout, another is a region of that node.
+    unsafe {
+        match ((*chunk).node, NonNull::new(chunk.cast())) {
+            (Some(node), Some(address)) => regions::give(Region::from_parts(address, node)),
+            _ => dealloc(chunk.cast(), Layout::new::<ChunkSpace>()),
+        }
+    }
+}
+
+fn ones(n: usize) -> u128 {
     (1 << n) - 1
 }
 

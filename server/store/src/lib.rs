@@ -16,6 +16,7 @@ mod needle;
 mod object;
 pub mod pack;
 pub mod rdb;
+pub mod regions;
 mod rng;
 mod segment;
 pub mod set;

@@ -584,6 +584,7 @@ mod tests {
                 "idle-spin-us",
                 "shard-batch",
                 "item-size-max",
+                "huge-pages",
                 "memcached-shutdown",
                 "memcached-flush-disabled",
                 "snapshot-rate-limit",

@@ -389,7 +389,11 @@ pub static ROWS: &[Row] = &[
         .about(Process, "The facility that lines in syslog are of"),
     flag("disable-thp", "yes").at(flag_at!(disable_thp)).fixed().about(
         Process,
-        "Memory in small pages only: the kernel takes milliseconds to clear a huge one; no: as the host says",
+        "No huge pages but those of `huge-pages`: the kernel takes milliseconds to clear one; no: as the host says",
+    ),
+    flag("huge-pages", "yes").at(flag_at!(huge_pages)).fixed().about(
+        Process,
+        "Entries in huge pages, made ready by a thread of its own; where the kernel grants them (madvise or always)",
     ),
     choice("oom-score-adj", OOM_SCORE_ADJ, "no").at(choice_at!(oom_score_adj, OomScoreAdj)).about(
         Process,

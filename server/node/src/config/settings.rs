@@ -253,6 +253,7 @@ fields! {
         pub pidfile: String,
         pub supervised: Supervised,
         pub disable_thp: bool,
+        pub huge_pages: bool,
         pub set_proc_title: bool,
         pub proc_title_template: String,
         pub oom_score_adj: OomScoreAdj,

@@ -21,6 +21,8 @@ pub enum Kind {
     Stream,
     /// OBJECT IDLETIME.
     Idle,
+    /// OBJECT REFCOUNT.
+    References,
     /// OBJECT ENCODING.
     Encoding,
     /// A payload: each server has its own.
@@ -33,8 +35,12 @@ pub enum Kind {
     Scan,
     /// XADD with an id of the clock.
     NewId,
+    /// XAUTOCLAIM of very many.
+    Claim,
 }
 
+/// OBJECT REFCOUNT of what all keys share (server.h, OBJ_SHARED_REFCOUNT).
+const SHARED: i64 = i32::MAX as i64;
 /// What two servers' clocks and a busy machine may lie apart.
 const TOLERANCE_MS: i64 = 30_000;
 
@@ -55,12 +61,14 @@ pub fn kind_of(ask: &[Vec<u8>]) -> Kind {
         b"TTL" | b"PTTL" | b"EXPIRETIME" | b"PEXPIRETIME" => Kind::Time,
         b"OBJECT" | b"XINFO" | b"XGROUP" if words.len() == 2 && words[1] == b"HELP" => Kind::Help,
         b"OBJECT" if words.get(1).is_some_and(|w| w == b"IDLETIME") => Kind::Idle,
+        b"OBJECT" if words.get(1).is_some_and(|w| w == b"REFCOUNT") => Kind::References,
         b"OBJECT" if words.get(1).is_some_and(|w| w == b"ENCODING") => Kind::Encoding,
         b"XINFO" | b"XPENDING" => Kind::Stream,
         b"DUMP" => Kind::Dump,
         b"SPOP" | b"SRANDMEMBER" | b"HRANDFIELD" | b"ZRANDMEMBER" | b"RANDOMKEY" => Kind::Drawn,
         b"SCAN" | b"SSCAN" | b"HSCAN" | b"ZSCAN" => Kind::Scan,
         b"XADD" if has(b"*") => Kind::NewId,
+        b"XAUTOCLAIM" if words.iter().skip(6).any(|w| w.len() > 8) => Kind::Claim,
         _ => Kind::Exact,
     }
 }
@@ -94,6 +102,10 @@ pub fn same(kind: Kind, a: &Value, b: &Value) -> bool {
         }
         // A small integer is an object of all keys', whose clock nobody sets.
         (Kind::Idle, Value::Int(a), Value::Int(b)) => *a >= 0 && *b >= 0,
+        // So is it shared, unless a command copies it (COPY).
+        (Kind::References, Value::Int(1 | SHARED), Value::Int(1 | SHARED)) => true,
+        // The last half second of all time is rounded up, and runs over.
+        (Kind::Time, Value::Int(a), Value::Int(b)) if *a < 0 && *b > i64::MAX / 1000 => *a == i64::MIN / 1000,
         (Kind::Time, Value::Int(a), Value::Int(b)) => *a >= 0 && *b >= 0 && (a - b).abs() <= TOLERANCE_MS,
         (Kind::Help, Value::Array(_), Value::Array(_)) => true,
         // What SORT leaves a sorted set in.

@@ -23,6 +23,12 @@ const GAIN_BYTES_MIN: usize = 4;
 /// Longer strings stay as they are: a place must fit into the table's 32 bits.
 const STRING_BYTES_MAX: usize = 1 << 30;
 
+/// Strings up to this long use so few places of the table that they stay in the CPU's first cache.
+const SHORT_BYTES_MAX: usize = 1 << 9;
+const SHORT_TABLE_BITS: u32 = 11;
+/// After so many bytes without a find, 2 to the power of this, the step grows by one.
+const STRIDE_BITS: usize = 6;
+
 /// Compresses strings. Its table lives as long as it does; that of one string is told from that of another by the numbers in it,
 /// which rise from string to string, so nothing is cleared between them.
 pub struct Lzf {
@@ -87,20 +93,14 @@ impl Lzf {
         // Three bytes are looked at.
         let last = from.len().saturating_sub(2);
         let halt = last.min(stop);
+        let shift = 32 - if from.len() <= SHORT_BYTES_MAX { SHORT_TABLE_BITS } else { TABLE_BITS };
         while at < halt {
-            let &[a, b, c] = from[at..].first_chunk().expect("three bytes are left");
-            let three = u32::from_le_bytes([a, b, c, 0]);
-            // Fibonacci hashing: the upper bits of a product with 2^32 over the golden ratio.
-            let place = &mut self.table[(three.wrapping_mul(0x9E37_79B1) >> (32 - TABLE_BITS)) as usize];
-            let seen = std::mem::replace(place, base + at as u32);
-            let found = seen.checked_sub(base).map(|seen| seen as usize);
-            let Some(seen) =
-                found.filter(|&seen| at - seen <= BACK_MAX && from[seen..].first_chunk() == Some(&[a, b, c]))
-            else {
-                // The longer nothing is found, the larger the steps: what cannot be compressed costs little.
-                at += 1 + ((at - missed_from) >> 7).min(STEP_MAX);
-                continue;
-            };
+            // The longer nothing is found, the larger the steps: what cannot be compressed costs little.
+            let stride = (at - missed_from) >> STRIDE_BITS;
+            let (step, upto) = (1 + stride.min(STEP_MAX), halt.min(missed_from + ((stride + 1) << STRIDE_BITS)));
+            let found;
+            (at, found) = search(&mut self.table, from, (base, shift), (at, step, upto));
+            let Some(seen) = found else { continue };
             let more = from[at..].len().min(COPY_MAX);
             let count = from[seen..].iter().zip(&from[at..at + more]).take_while(|(a, b)| a == b).count();
             out.plain(&from[plain_from..at]);
@@ -122,6 +122,47 @@ impl Lzf {
         out.plain(&from[plain_from..]);
         if out.len() <= most { Reached::End } else { Reached::TooMuch }
     }
+}
+
+/// The next of the places `at`, `at + step`, ... before `upto` whose three bytes stand earlier too, and where; else the first
+/// behind them. Out of line, so that the loop has the registers for itself: it is what strings that cannot be compressed cost.
+#[inline(never)]
+fn search(
+    table: &mut [u32; 1 << TABLE_BITS],
+    from: &[u8],
+    (base, shift): (u32, u32),
+    (mut at, step, upto): (usize, usize, usize),
+) -> (usize, Option<usize>) {
+    while at < upto {
+        let here = three(from, at);
+        // Fibonacci hashing: the upper bits of a product with 2^32 over the golden ratio.
+        let place = &mut table[(here.wrapping_mul(0x9E37_79B1) >> shift) as usize % (1 << TABLE_BITS)];
+        let seen = std::mem::replace(place, base + at as u32);
+        // Of this string at all.
+        if seen >= base {
+            let seen = (seen - base) as usize;
+            if at - seen <= BACK_MAX && three(from, seen) == here {
+                return (at, Some(seen));
+            }
+        }
+        at += step;
+    }
+    (at, None)
+}
+
+/// The three bytes at `at`, above a byte of zeros.
+#[inline]
+fn three(from: &[u8], at: usize) -> u32 {
+    match from[at..].first_chunk() {
+        Some(&four) => u32::from_le_bytes(four) << 8,
+        None => last_three(from),
+    }
+}
+
+#[cold]
+fn last_three(from: &[u8]) -> u32 {
+    let &[a, b, c] = from.last_chunk().expect("three bytes are left");
+    u32::from_le_bytes([0, a, b, c])
 }
 
 /// Where in a string compressing is.
