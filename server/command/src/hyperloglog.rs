@@ -14,7 +14,7 @@ pub use test::{PFSELFTEST, pfselftest};
 use crate::context::{Class, Ctx};
 use crate::keep::{lookup, or_fault};
 use base::{Args, Fault, Reply};
-use sketch::Corrupt;
+use sketch::{Corrupt, Spot};
 use store::{Cell, Deadline, Encoding, Entry, Put};
 
 impl From<Corrupt> for Fault {
@@ -63,22 +63,22 @@ pub fn pfadd(ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut dyn Reply) {
     for i in 2..args.len() {
         let (index, value) = sketch::place(&args[i]);
         let Some(bytes) = new.as_deref().or_else(|| cell.entry().map(Entry::bytes)) else { break };
-        match sketch::is_below(bytes, index, value) {
-            Ok(false) => continue,
-            Ok(true) if new.is_none() && !sketch::is_sparse(bytes) => {
+        let spot = match sketch::below(bytes, index, value) {
+            Ok(None) => continue,
+            Ok(Some(Spot::Dense)) if new.is_none() => {
                 let (at, patch, len) = sketch::dense_patch(bytes, index, value);
                 cell.patch(at, &patch[..len]);
                 updated = true;
                 continue;
             }
-            Ok(true) => {}
+            Ok(Some(spot)) => spot,
             Err(Corrupt) => {
                 corrupt = true;
                 break;
             }
-        }
+        };
         let bytes = new.get_or_insert_with(|| cell.entry().map_or_else(Vec::new, |entry| entry.bytes().to_vec()));
-        corrupt = sketch::raise(bytes, index, value, sparse_max).is_err();
+        corrupt = sketch::raise_at(bytes, spot, index, value, sparse_max).is_err();
         if corrupt {
             break;
         }

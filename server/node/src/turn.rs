@@ -114,6 +114,9 @@ impl Turn {
             self.hang_up();
             self.post_mail();
             if self.engine.process.is_stopping() && self.stop() {
+                // The process ends with this. To free each entry by itself would keep whoever waits for that, by the second.
+                let Turn { engine, .. } = self;
+                std::mem::forget(engine);
                 return;
             }
             wait = self.wait();

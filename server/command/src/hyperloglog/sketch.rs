@@ -142,54 +142,87 @@ fn value_run(value: u8, len: usize) -> u8 {
     0x80 | (value - 1) << 2 | (len - 1) as u8
 }
 
-/// The run of a sparse one that has a register: where it is, its first register, the run before it.
+/// Registers in a run by its first byte; 0: its second byte tells too.
+const RUN_LENS: [u8; 256] = {
+    let mut lens = [0; 256];
+    let mut head = 0;
+    while head < 256 {
+        lens[head] = match head >> 6 {
+            0 => (head & 0x3F) as u8 + 1,
+            1 => 0,
+            _ => (head & 3) as u8 + 1,
+        };
+        head += 1;
+    }
+    lens
+};
+
+/// Where a register stands that is to be raised.
+#[derive(Clone, Copy)]
+pub enum Spot {
+    Dense,
+    /// In a sparse one that cannot hold the value.
+    Promote,
+    /// The run that has it, the run's first register, the run before it.
+    Run {
+        at: usize,
+        first: usize,
+        before: Option<usize>,
+    },
+}
+
+/// The run of a sparse one that has a register. A walk over a thousand runs: a table, since what the next one is cannot be foreseen.
 #[inline]
 fn find(bytes: &[u8], index: usize) -> Result<(usize, usize, Option<usize>), Corrupt> {
-    let (mut at, mut first, mut before) = (HEAD_BYTES, 0, None);
-    while at < bytes.len() {
-        let run = run(bytes, at);
-        if index < first + run.len {
-            return Ok((at, first, before));
+    let (mut at, mut first, mut before) = (HEAD_BYTES, 0, HEAD_BYTES);
+    while let Some(&head) = bytes.get(at) {
+        let (len, width) = match RUN_LENS[head as usize] {
+            0 => (run(bytes, at).len, 2),
+            len => (len as usize, 1),
+        };
+        if index < first + len {
+            return Ok((at, first, (at > HEAD_BYTES).then_some(before)));
         }
-        before = Some(at);
-        at += run.bytes;
-        first += run.len;
+        before = at;
+        at += width;
+        first += len;
     }
     Err(Corrupt)
 }
 
-/// Whether the register is below `value`.
+/// Where the register is to be raised, if it is below `value`.
 #[inline]
-pub fn is_below(bytes: &[u8], index: usize, value: u8) -> Result<bool, Corrupt> {
-    if is_sparse(bytes) {
-        // What a sparse one cannot hold makes it dense, and that is found out to be corrupt then.
-        if value > VALUE_MAX {
-            return Ok(true);
-        }
-        let (at, ..) = find(bytes, index)?;
-        Ok(run(bytes, at).value < value)
-    } else {
-        Ok(dense_get(bytes, index) < value)
+pub fn below(bytes: &[u8], index: usize, value: u8) -> Result<Option<Spot>, Corrupt> {
+    if !is_sparse(bytes) {
+        return Ok((dense_get(bytes, index) < value).then_some(Spot::Dense));
     }
+    // What a sparse one cannot hold makes it dense, and that is found out to be corrupt then.
+    if value > VALUE_MAX {
+        return Ok(Some(Spot::Promote));
+    }
+    let (at, first, before) = find(bytes, index)?;
+    Ok((run(bytes, at).value < value).then_some(Spot::Run { at, first, before }))
 }
 
 /// Raises a register to `value`, if it is below. A sparse one that would be longer than `sparse_max` becomes dense. Whether it changed.
 pub fn raise(bytes: &mut Vec<u8>, index: usize, value: u8, sparse_max: usize) -> Result<bool, Corrupt> {
-    if !is_sparse(bytes) {
-        let below = dense_get(bytes, index) < value;
-        if below {
+    match below(bytes, index, value)? {
+        None => Ok(false),
+        Some(spot) => raise_at(bytes, spot, index, value, sparse_max),
+    }
+}
+
+/// The same where `below` has found it to be.
+pub fn raise_at(bytes: &mut Vec<u8>, spot: Spot, index: usize, value: u8, sparse_max: usize) -> Result<bool, Corrupt> {
+    let (at, first, before) = match spot {
+        Spot::Run { at, first, before } => (at, first, before),
+        Spot::Promote => return promote(bytes, index, value),
+        Spot::Dense => {
             dense_set(bytes, index, value);
+            return Ok(true);
         }
-        return Ok(below);
-    }
-    if value > VALUE_MAX {
-        return promote(bytes, index, value);
-    }
-    let (at, first, before) = find(bytes, index)?;
+    };
     let old = run(bytes, at);
-    if old.value >= value {
-        return Ok(false);
-    }
     if old.len == 1 && old.bytes == 1 {
         bytes[at] = value_run(value, 1);
     } else {
@@ -407,9 +440,9 @@ mod tests {
                 let (index, value) = place(&element);
                 let below = plain[index] < value;
                 plain[index] = plain[index].max(value);
-                assert_eq!(is_below(&sparse, index, value), Ok(below));
+                assert_eq!(super::below(&sparse, index, value).map(|spot| spot.is_some()), Ok(below));
                 assert_eq!(raise(&mut sparse, index, value, if n % 2 == 0 { 3000 } else { 6000 }), Ok(below));
-                assert_eq!(is_below(&dense, index, value), Ok(below));
+                assert_eq!(super::below(&dense, index, value).map(|spot| spot.is_some()), Ok(below));
                 assert_eq!(raise(&mut dense, index, value, 3000), Ok(below));
                 if n % 97 == 0 || n < 50 {
                     let mut merged = [0; REGISTERS];
@@ -451,7 +484,7 @@ mod tests {
             let _ = decode(&other);
             let _ = to_dense(&mut other.clone());
             let index = (dice >> 40) as usize % REGISTERS;
-            let _ = is_below(&other, index, 20);
+            let _ = below(&other, index, 20);
             let _ = raise(&mut other, index, 20 + (round % 30) as u8, 3000);
         }
     }

@@ -44,15 +44,17 @@ struct Ask {
     result: Use,
     first: usize,
     end: usize,
+    /// Of a difference: whether Redis copies the first set and removes from it what the others have, which its form shows.
+    removes: bool,
 }
 
 impl Ask {
     fn spoken(op: Op, args: Args<'_>) -> Ask {
-        Ask { op, result: Use::Speak, first: 1, end: args.len() }
+        Ask { op, result: Use::Speak, first: 1, end: args.len(), removes: false }
     }
 
     fn stored(op: Op, event: &'static str, args: Args<'_>) -> Ask {
-        Ask { op, result: Use::Store(event), first: 2, end: args.len() }
+        Ask { op, result: Use::Store(event), first: 2, end: args.len(), removes: false }
     }
 
     /// SINTERCARD, whose number of keys is good.
@@ -67,7 +69,19 @@ impl Ask {
             limit = n.ok_or_else(|| Fault::err("LIMIT can't be negative"))?;
             i += 2;
         }
-        Ok(Ask { op: Op::Inter, result: Use::Count(limit), first: 2, end })
+        Ok(Ask { op: Op::Inter, result: Use::Count(limit), first: 2, end, removes: false })
+    }
+
+    /// The same of sets with so many members, none where there is no set. Source: sunionDiffGenericCommand in t_set.c of Redis 7.2: looking
+    /// for each member in every set is taken to cost half of what it says, since sets that have it end it early.
+    fn on(self, lens: impl Iterator<Item = Option<usize>>) -> Ask {
+        let (mut first, mut looks, mut all) = (None, 0, 0);
+        for len in lens {
+            let first = *first.get_or_insert(len.unwrap_or(0));
+            looks += if len.is_some() { first } else { 0 };
+            all += len.unwrap_or(0);
+        }
+        Ask { removes: self.op == Op::Diff && looks / 2 > all, ..self }
     }
 
     /// Which of the ask's keys the first operand is.
@@ -146,7 +160,8 @@ fn here(ctx: &mut Ctx<'_>, args: Args<'_>, ask: Ask, reply: &mut dyn Reply) {
         }
         lens.push(len);
     }
-    let algebra = Algebra::new(ask.op, ask.result, &lens, ctx.store.draw());
+    let ask = ask.on(lens.iter().copied());
+    let algebra = Algebra::new(ask, &lens, ctx.store.draw());
     let mut under_way = Here { ask, algebra, phase: Phase::Compute };
     if !under_way.step(ctx, args, reply) {
         ctx.walk = Some(Box::new(under_way));
@@ -341,6 +356,7 @@ fn decide_far(decide: &mut Decide<'_>, args: Args<'_>, ask: Ask, reply: &mut dyn
         return reply.fault(&fault);
     }
     let is_absent = |operand: &Member| matches!(operand, Member::Absent);
+    let ask = ask.on(operands.iter().map(|operand| (!is_absent(operand)).then(|| operand.len())));
     let is_empty = match ask.op {
         Op::Inter => operands.iter().any(is_absent),
         Op::Diff => operands.first().is_some_and(is_absent),
@@ -375,7 +391,7 @@ impl Far {
     fn new(ask: Ask, db: DbId, bags: Vec<Option<Arc<Bag>>>) -> Far {
         let lens: Vec<Option<usize>> = bags.iter().map(|bag| bag.as_ref().map(|bag| bag.len())).collect();
         let seed = RandomState::new().build_hasher().finish();
-        let algebra = Algebra::new(ask.op, ask.result, &lens, seed);
+        let algebra = Algebra::new(ask, &lens, seed);
         Far { ask, db, bags, algebra, seed, computed: false, cursor: 0, drawn: Vec::new() }
     }
 }

@@ -98,6 +98,8 @@ pub(super) struct Decided {
     parts: Vec<TxPart>,
     /// Where each key went: (part, place among the part's keys).
     places: Vec<(usize, usize)>,
+    /// An attempt made again of what was counted when it was first made.
+    counted: bool,
 }
 
 /// A job at work for a transaction that holds its keys.
@@ -585,9 +587,14 @@ impl Engine {
         let Decide { writes, job, wait, .. } = decide;
         if let Some(resolved) = wait {
             let args = super::wait::resolve(args, &resolved);
-            return self.commit_to_wait(id, origin, manner, row, args, arrival.unwrap_or(id.0), &parts);
+            self.commit_to_wait(id, origin, manner, row, args.clone(), arrival.unwrap_or(id.0), &parts);
+            if arrival.is_none() {
+                let ns = self.lap_ns();
+                self.ran(row, args.args(), ns, Some(false), origin.conn);
+            }
+            return;
         }
-        let decided = Decided { id, origin, manner, row, args, parts, places };
+        let decided = Decided { id, origin, manner, row, args, parts, places, counted: arrival.is_some() };
         match job {
             // The keys stay locked until the job knows what to write.
             Some(job) if job.holds() => {
@@ -651,6 +658,9 @@ impl Engine {
             out.clear();
         }
         self.deliver_drawn(decided.origin, out);
+        if decided.counted {
+            return;
+        }
         let ns = self.lap_ns();
         self.ran(decided.row, decided.args.args(), ns, Some(failed), decided.origin.conn);
     }

@@ -299,7 +299,7 @@ impl Packing {
 
 /// What becomes of `from`, which must be `len` bytes. Memory grows with what is written: 264 bytes at most for 3 of `from`.
 pub fn decompress(from: &[u8], len: usize) -> Result<Vec<u8>, BadData> {
-    let mut inflating = Inflating::default();
+    let mut inflating = Inflating::new(from.len(), len);
     while !inflating.step(from, len, usize::MAX)? {}
     Ok(inflating.take())
 }
@@ -341,9 +341,12 @@ impl Inflating {
                 }
                 let back = ((control & 31) << 8 | next(&mut rest)?) + 1;
                 let start = out.len().checked_sub(back).ok_or(BadData)?;
-                // What is taken may be what was just written.
-                for i in start..start + count + 2 {
-                    out.push(out[i]);
+                // What is taken may be what was just written: over and over, twice as much each time.
+                let mut left = count + 2;
+                while left > 0 {
+                    let piece = left.min(out.len() - start);
+                    out.extend_from_within(start..start + piece);
+                    left -= piece;
                 }
             }
             if out.len() > len {

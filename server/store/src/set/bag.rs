@@ -31,6 +31,8 @@ pub struct Bag {
     ints: bool,
     /// Bytes of the longest as text.
     longest: usize,
+    /// Members at once, with those that have been removed again.
+    most: usize,
     index: Option<Index>,
 }
 
@@ -98,7 +100,7 @@ impl Default for Bag {
 
 impl Bag {
     pub fn new() -> Bag {
-        Bag { chunks: Vec::new(), len: 0, ints: true, longest: 0, index: None }
+        Bag { chunks: Vec::new(), len: 0, ints: true, longest: 0, most: 0, index: None }
     }
 
     /// One in which members can be looked up, for at most so many. `seed`: random, unknown to clients.
@@ -118,6 +120,7 @@ impl Bag {
     pub fn push(&mut self, member: Text<'_>) {
         debug_assert!(self.index.is_none());
         self.note(member);
+        self.len += 1;
         match member {
             Text::Number(n) => self.append(Needle::number(n).bytes()),
             member => self.append(Needle::new(member.bytes(&mut [0; 20])).bytes()),
@@ -139,10 +142,15 @@ impl Bag {
         place
     }
 
+    /// A member that was added and has been removed again: only the form remembers it, for it never becomes a smaller one.
+    pub fn pass(&mut self, member: Text<'_>) {
+        self.note(member);
+    }
+
     fn note(&mut self, member: Text<'_>) {
         let mut digits = [0; 20];
         let bytes = member.bytes(&mut digits);
-        self.len += 1;
+        self.most += 1;
         self.longest = self.longest.max(bytes.len());
         self.ints &= matches!(member, Text::Number(_)) || pack::number(bytes).is_some();
     }
@@ -160,6 +168,7 @@ impl Bag {
         index.put(at, place);
         assert!(self.len * 2 <= index.mask, "no more members than were told of");
         self.note(member);
+        self.len += 1;
         true
     }
 
@@ -231,9 +240,9 @@ impl Bag {
     /// False if it is to be filled.
     fn build(&self, cell: &mut Cell<'_>) -> bool {
         let packing = cell.packing();
-        let called = if self.ints && self.len <= packing.intset_entries {
+        let called = if self.ints && self.most <= packing.intset_entries {
             Called::Intset
-        } else if !self.ints && self.len <= packing.set_entries && self.longest <= packing.set_value_bytes {
+        } else if !self.ints && self.most <= packing.set_entries && self.longest <= packing.set_value_bytes {
             Called::Listpack
         } else {
             Called::Hashtable

@@ -1,7 +1,7 @@
 //! Room: command. The walk over sets' members that makes an intersection, a union or a difference, slice by slice.
 //! Touches: store.
 
-use super::{Op, Use};
+use super::{Ask, Op, Use};
 use store::hash::Text;
 use store::set::{Bag, Elements};
 
@@ -43,12 +43,14 @@ pub struct Algebra {
     /// Only counted, up to so many (0: all).
     limit: Option<usize>,
     count: usize,
+    /// As `Ask::removes`.
+    removes: bool,
     pub out: Bag,
 }
 
 impl Algebra {
     /// `lens`: how many members each operand has, none if there is no such set.
-    pub fn new(op: Op, result: Use, lens: &[Option<usize>], seed: u64) -> Algebra {
+    pub fn new(Ask { op, result, removes, .. }: Ask, lens: &[Option<usize>], seed: u64) -> Algebra {
         let mut order: Vec<usize> = (0..lens.len()).filter(|&i| lens[i].is_some()).collect();
         match op {
             Op::Inter if order.len() < lens.len() => order.clear(),
@@ -63,7 +65,7 @@ impl Algebra {
         let most = lens.iter().flatten().sum();
         let out = if doubles { Bag::indexed(seed, most) } else { Bag::new() };
         let limit = if let Use::Count(limit) = result { Some(limit) } else { None };
-        Algebra { op, order, at: 0, cursor: 0, limit, count: 0, out }
+        Algebra { op, order, at: 0, cursor: 0, limit, count: 0, removes, out }
     }
 
     /// The operands that are asked for members.
@@ -81,7 +83,7 @@ impl Algebra {
 
     /// Looks at about `members` members; true when all is done.
     pub fn step(&mut self, operands: &[Operand<'_>], members: usize) -> bool {
-        let Algebra { op, order, at, cursor, limit, count, out } = self;
+        let Algebra { op, order, at, cursor, limit, count, removes, out } = self;
         let Some(&first) = order.first() else { return true };
         if *op == Op::Union {
             let several = order.len() > 1;
@@ -115,6 +117,9 @@ impl Algebra {
                 !others.iter().any(|&i| operands[i].has(member))
             };
             if !good {
+                if *removes {
+                    out.pass(member);
+                }
                 return;
             }
             if limit.is_none() {
