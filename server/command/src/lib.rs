@@ -18,6 +18,7 @@ pub mod hyperloglog;
 mod keep;
 pub mod list;
 pub mod memcache;
+mod merging;
 pub mod pubsub;
 pub mod row;
 mod scan;

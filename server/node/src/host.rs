@@ -289,6 +289,7 @@ pub fn arrange_huge_pages(settings: &Settings, pages: HugePages) -> (bool, Optio
         return (wanted, None);
     }
     crate::memory::small_pages();
+    take_back_advice();
     match (wanted, pages) {
         (true, HugePages::Always) if refuse(EXCEPT_ADVISED).is_err() => {
             let why = "Entries lie in small pages: this kernel gives huge pages to all memory or to none. \
@@ -297,6 +298,25 @@ pub fn arrange_huge_pages(settings: &Settings, pages: HugePages) -> (bool, Optio
         }
         (true, _) => (true, None),
         (false, _) => (false, refuse(0).err().map(|e| format!("disable-thp: {e}"))),
+    }
+}
+
+/// Memory for which huge pages were asked for so far, by the allocator before this program began, gets small ones from now on.
+fn take_back_advice() {
+    let maps = fs::read_to_string("/proc/self/smaps").unwrap_or_default();
+    let number = |hex: &str| usize::from_str_radix(hex, 16).ok();
+    let mut mapping = None;
+    for line in maps.lines() {
+        if let Some((from, to)) = line.split(' ').next().and_then(|word| word.split_once('-')) {
+            mapping = number(from).zip(number(to));
+        }
+        // proc(5): huge advise.
+        let is_advised = line.strip_prefix("VmFlags:").is_some_and(|flags| flags.split(' ').any(|flag| flag == "hg"));
+        if let Some((from, to)) = mapping.filter(|_| is_advised) {
+            let start = std::ptr::without_provenance_mut(from);
+            // SAFETY: advice about pages to come changes nothing that a program can see.
+            unsafe { libc::madvise(start, to - from, libc::MADV_NOHUGEPAGE) };
+        }
     }
 }
 

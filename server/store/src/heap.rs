@@ -82,6 +82,8 @@ pub struct Heap {
     /// Chunks that were without a run when they were listed.
     idle: Vec<NonNull<Chunk>>,
     chunks: usize,
+    /// It has said that it will need a region.
+    expects: bool,
     /// Bytes in blocks, classes' sizes.
     used_bytes: usize,
     /// Bytes in blocks beyond `BLOCK_BYTES_MAX`.
@@ -160,6 +162,7 @@ impl Heap {
             idle_chunks: 0,
             idle: Vec::new(),
             chunks: 0,
+            expects: false,
             used_bytes: 0,
             large_bytes: 0,
             lost_bytes: 0,
@@ -341,6 +344,22 @@ impl Heap {
             self.settle(chunk);
             self.link(run);
         }
+        self.foresee(kind);
+    }
+
+    /// When little is left for runs of this kind, a chunk more will be needed soon.
+    fn foresee(&mut self, kind: usize) {
+        if self.expects || self.open[kind].len() > 1 {
+            return;
+        }
+        // SAFETY: chunks in `open` are live.
+        let free = self.open[kind].last().map_or(0, |chunk| unsafe { (*chunk.as_ptr()).free });
+        let (four, sixteen) = groups(free);
+        let left = [free, four, sixteen][kind].count_ones() as usize * RUN_PAGES[kind];
+        if left <= PAGES / 4 {
+            self.expects = true;
+            regions::expect();
+        }
     }
 
     /// Takes back an unlinked run without a block in use.
@@ -394,9 +413,7 @@ impl Heap {
     #[cold]
     fn start_chunk(&mut self) -> NonNull<Chunk> {
         let region = if self.chunks == 0 { None } else { regions::take() };
-        if self.chunks == 0 {
-            regions::expect();
-        }
+        self.expects = false;
         let (space, node) = match region {
             Some(region) => (Some(region.address()), Some(region.node())),
             // SAFETY: the layout's size is not 0.

@@ -2,10 +2,10 @@
 //! Touches: nothing.
 //!
 //! Of a store of gigabytes each entry that is touched lies on a page of its own, and with pages of 4 KiB the CPU walks the page
-//! tables each time (on a virtual machine the host's too, up to 24 reads). On pages of 2 MiB it does not: one shard answers 1.24
-//! as many GETs per CPU second, 16 at a time over 4 M keys, and 1.08 as many over 100,000. But the first touch of a huge page has
-//! to clear it, 6 ms on a virtual machine whose host has to find the memory. So a thread of its own does that, a few regions
-//! ahead of what the heaps take; who finds none ready takes small pages from the global allocator.
+//! tables each time (on a virtual machine the host's too, up to 24 reads). On pages of 2 MiB it does not: one shard answers 1.20
+//! as many asks per CPU second, 16 at a time over 4 M keys, and as many or a few more over 100,000. But the first touch of a huge page has
+//! to clear it, 6 ms on a virtual machine whose host has to find the memory. So a thread of its own does that when a heap says
+//! that it will soon need one; who finds none ready takes small pages from the global allocator.
 //!
 //! Address space is taken in areas and kept for ever; regions that are given back lose their memory, not their place. Each
 //! NUMA node has areas of its own, whose memory the kernel takes from that node, whichever thread touches it first.
@@ -18,10 +18,8 @@ use std::sync::{Condvar, Mutex, MutexGuard};
 pub const REGION_BYTES: usize = 2 << 20;
 /// Regions of an area: few mappings, and no more than 128 MiB of address space at once.
 const AREA_REGIONS: usize = 64;
-/// Regions that are kept ready at most. One lasts for 50 ms where 300,000 new keys of 100 bytes come a second, and is made in one to six.
+/// Regions that are kept ready at most, however many heaps want one.
 const READY_MAX: usize = 16;
-/// One more is kept ready for so many in use: less than half a percent.
-const IN_USE_PER_READY: usize = 256;
 /// NUMA nodes that are told apart.
 const NODES: usize = 64;
 
@@ -60,21 +58,20 @@ struct Pool {
     vacant: Vec<Region>,
     /// With memory.
     ready: Vec<Region>,
-    in_use: usize,
-    /// Somebody on this node has asked.
-    is_wanted: bool,
-    /// The kernel gave no address space: not asked again.
+    /// What heaps have said that they will need.
+    wanted: usize,
+    /// The kernel gave no address space: it is not asked again before what is vacant is used.
     is_exhausted: bool,
 }
 
 impl Pool {
     const fn new() -> Pool {
-        Pool { vacant: Vec::new(), ready: Vec::new(), in_use: 0, is_wanted: false, is_exhausted: false }
+        Pool { vacant: Vec::new(), ready: Vec::new(), wanted: 0, is_exhausted: false }
     }
 
     fn is_short(&self) -> bool {
-        let most = (1 + self.in_use / IN_USE_PER_READY).min(READY_MAX);
-        self.is_wanted && !self.is_exhausted && self.ready.len() < most
+        let can_be_made = !self.is_exhausted || !self.vacant.is_empty();
+        can_be_made && self.ready.len() < self.wanted
     }
 }
 
@@ -101,10 +98,11 @@ pub fn in_use_bytes() -> usize {
     IN_USE.load(Ordering::Relaxed) * REGION_BYTES
 }
 
-/// Says that this thread is going to `take`.
+/// Says that this thread is going to `take` one more.
 pub fn expect() {
     if IS_ENABLED.load(Ordering::Relaxed) {
-        pools()[node()].is_wanted = true;
+        let pool = &mut pools()[node()];
+        pool.wanted = READY_MAX.min(pool.wanted + 1);
         SHORT.notify_one();
     }
 }
@@ -116,17 +114,9 @@ pub fn take() -> Option<Region> {
     }
     let mut pools = pools();
     let pool = &mut pools[node()];
-    pool.is_wanted = true;
+    pool.wanted = pool.wanted.saturating_sub(1);
     let region = pool.ready.pop();
-    if region.is_some() {
-        pool.in_use += 1;
-        IN_USE.fetch_add(1, Ordering::Relaxed);
-    }
-    let is_short = pool.is_short();
-    drop(pools);
-    if is_short {
-        SHORT.notify_one();
-    }
+    IN_USE.fetch_add(region.is_some().into(), Ordering::Relaxed);
     region
 }
 
@@ -137,7 +127,6 @@ pub fn take() -> Option<Region> {
 pub unsafe fn give(region: Region) {
     let node = region.node as usize;
     let mut pools = pools();
-    pools[node].in_use -= 1;
     IN_USE.fetch_sub(1, Ordering::Relaxed);
     if pools[node].is_short() {
         pools[node].ready.push(region);
@@ -235,6 +224,7 @@ mod tests {
         let until = Instant::now() + Duration::from_secs(60);
         while regions.len() < 3 * AREA_REGIONS / 2 {
             assert!(Instant::now() < until, "{} regions in a minute", regions.len());
+            expect();
             match take() {
                 Some(region) => {
                     let (address, n) = (region.address.as_ptr(), regions.len());
@@ -258,5 +248,9 @@ mod tests {
         assert_eq!(in_use_bytes(), 0);
         let ready: usize = pools().iter().map(|pool| pool.ready.len()).sum();
         assert!(ready <= READY_MAX + 1, "{ready} are kept");
+        for _ in 0..2 * READY_MAX {
+            expect();
+        }
+        assert!(pools().iter().all(|pool| pool.wanted <= READY_MAX));
     }
 }

@@ -25,13 +25,14 @@ impl Knob for HugePages {
     }
 
     fn recommended(&self) -> &'static str {
-        "madvise (or never)"
+        "madvise"
     }
 
     fn why(&self) -> &'static str {
-        "With always, the kernel may stop a thread to find and clear 2 MiB at a page fault, and keeps whole huge \
-         pages for a few bytes; on the other side fewer pages are looked up in the TLB (transhuge.rst). The \
-         server does not fork, so Redis's copying of huge pages after a fork does not arise here."
+        "The server asks for huge pages for its entries, so that fewer pages are looked up in the TLB \
+         (transhuge.rst), and has a thread of its own clear them; never refuses them. With always, the kernel may stop \
+         any thread to find and clear 2 MiB at a page fault, and keeps whole huge pages for a few bytes. The server \
+         does not fork, so Redis's copying of huge pages after a fork does not arise here."
     }
 
     fn undo(&self) -> &'static str {
@@ -41,9 +42,9 @@ impl Knob for HugePages {
     fn look(&self, host: &Host) -> Finding {
         let Some(text) = host.read(FILE) else { return Finding::unknown(format!("{FILE} cannot be read")) };
         match chosen(&text) {
-            Some(word @ ("madvise" | "never")) => Finding::good(word),
-            Some("always") => {
-                Finding::off("always", format!("echo madvise > {FILE}")).wanted("madvise").change(FILE, "madvise")
+            Some("madvise") => Finding::good("madvise"),
+            Some(word @ ("always" | "never")) => {
+                Finding::off(word, format!("echo madvise > {FILE}")).wanted("madvise").change(FILE, "madvise")
             }
             _ => Finding::unknown(text),
         }
@@ -62,7 +63,7 @@ mod tests {
             &HugePages,
             &[
                 (&[(FILE, "always [madvise] never\n")], Standing::Good, "madvise"),
-                (&[(FILE, "always madvise [never]\n")], Standing::Good, "never"),
+                (&[(FILE, "always madvise [never]\n")], Standing::Off, "never"),
                 (&[(FILE, "[always] madvise never\n")], Standing::Off, "always"),
                 (&[(FILE, "odd\n")], Standing::Unknown, "odd"),
                 (&[], Standing::Unknown, "cannot be read"),

@@ -120,7 +120,7 @@ pub fn all() -> Vec<Experiment> {
                 const FILE: &str = "/sys/kernel/mm/transparent_hugepage/enabled";
                 needs(host, FILE)?;
                 Ok(["madvise", "always", "never"]
-                    .map(|word| Side::of(word).set(FILE, word).good(word != "always"))
+                    .map(|word| Side::of(word).set(FILE, word).good(word == "madvise"))
                     .to_vec())
             },
             speaks: true,

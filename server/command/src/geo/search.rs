@@ -6,11 +6,14 @@
 
 use super::earth::{Area, Cell, Point, Shape, place};
 use super::*;
+use crate::blocks::Blocks;
 use crate::keep::same_db;
-use crate::row::{Decide, Parcel, Read, Reading, Together};
+use crate::merging::Merging;
+use crate::row::{Decide, Job, KeyWrite, Parcel, Read, Reading, Together};
 use crate::zset::{Bunch, Held, store_write};
 use base::ArgsBuf;
 use base::number::parse_i64;
+use std::cmp::Ordering;
 use std::sync::Arc;
 use store::zset::{Scores, ZsetRef};
 
@@ -205,9 +208,57 @@ impl Ask {
 struct Found {
     distance: f64,
     score: f64,
-    /// Where its name begins and ends in `Search::names`.
-    name: (usize, usize),
+    /// How many were found before it: equal distances stay in this order.
+    nth: u32,
+    name: Name,
 }
+
+fn order(sort: Sort, a: &Found, b: &Found) -> Ordering {
+    let order = match sort {
+        Sort::Falling => b.distance.total_cmp(&a.distance),
+        _ => a.distance.total_cmp(&b.distance),
+    };
+    order.then(a.nth.cmp(&b.nth))
+}
+
+/// Names of members, in blocks that are not moved as more come.
+#[derive(Default)]
+struct Names {
+    blocks: Vec<Vec<u8>>,
+}
+
+/// Where a name lies.
+#[derive(Clone, Copy)]
+struct Name {
+    block: u32,
+    from: u32,
+    to: u32,
+}
+
+const NAMES_BYTES: usize = 1 << 16;
+
+impl Names {
+    fn push(&mut self, name: &[u8]) -> Name {
+        let has_room = |block: &Vec<u8>| block.len() + name.len() <= NAMES_BYTES;
+        if !self.blocks.last().is_some_and(has_room) {
+            // The first grows with what is in it.
+            let bytes = if self.blocks.is_empty() { 0 } else { NAMES_BYTES.max(name.len()) };
+            self.blocks.push(Vec::with_capacity(bytes));
+        }
+        let number = self.blocks.len() - 1;
+        let block = &mut self.blocks[number];
+        let from = block.len() as u32;
+        block.extend_from_slice(name);
+        Name { block: number as u32, from, to: block.len() as u32 }
+    }
+
+    fn get(&self, name: Name) -> &[u8] {
+        &self.blocks[name.block as usize][name.from as usize..name.to as usize]
+    }
+}
+
+/// Of so many wanted the others are let go of as they are found: what is left is put in order at once.
+const FEW: usize = SLICE;
 
 /// A search under way.
 struct Search {
@@ -216,17 +267,64 @@ struct Search {
     /// The cell that is looked into, and how many of its members have been seen.
     cell: usize,
     seen: usize,
-    found: Vec<Found>,
-    names: Vec<u8>,
-    /// What is to be spoken next, once all is found.
+    numbered: u32,
+    found: Blocks<Found>,
+    names: Names,
+    order: Merging,
+    stage: Stage,
+    /// How many of those that were found are wanted, and what is to be spoken or gathered next.
+    len: usize,
     next: usize,
-    sorted: bool,
+    /// What is to be stored.
+    bunch: Bunch,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Look,
+    Order,
+    Ready,
 }
 
 impl Search {
     fn new(ask: Ask) -> Search {
         let cells = ask.area.cells().collect();
-        Search { ask, cells, cell: 0, seen: 0, found: Vec::new(), names: Vec::new(), next: 0, sorted: false }
+        Search {
+            ask,
+            cells,
+            cell: 0,
+            seen: 0,
+            numbered: 0,
+            found: Blocks::default(),
+            names: Names::default(),
+            order: Merging::new(),
+            stage: Stage::Look,
+            len: 0,
+            next: 0,
+            bunch: Bunch::default(),
+        }
+    }
+
+    /// Works for a slice. True when all is found and in its order. `set`: none if it is gone.
+    fn step(&mut self, set: Option<ZsetRef<'_>>) -> bool {
+        let (sort, mut left) = (self.ask.sort, SLICE);
+        if self.stage == Stage::Look {
+            if set.is_some_and(|set| !self.look(set)) {
+                return false;
+            }
+            self.cut(0);
+            self.order.grow(self.found.len());
+            self.len = if self.ask.count == 0 { self.found.len() } else { self.ask.count.min(self.found.len()) };
+            self.stage = if sort == Sort::None { Stage::Ready } else { Stage::Order };
+        }
+        if self.stage == Stage::Order {
+            let Search { order: places, found, .. } = self;
+            if !places.step(&mut left, |a, b| order(sort, &found[a], &found[b])) {
+                return false;
+            }
+            self.stage = Stage::Ready;
+        }
+        true
     }
 
     /// Looks at some members. True when all is found.
@@ -235,7 +333,7 @@ impl Search {
         let mut left = SLICE;
         while self.cell < self.cells.len() && self.found.len() < enough {
             let (min, max) = self.cells[self.cell].scores();
-            let Search { ask, found, names, seen, .. } = self;
+            let Search { ask, found, names, seen, numbered, .. } = self;
             let mut ended = true;
             let before = *seen;
             let visit = |member: &[u8], score: f64| {
@@ -249,9 +347,8 @@ impl Search {
                 left -= 1;
                 *seen += 1;
                 if let Some(distance) = ask.area.inside(place(score)) {
-                    let from = names.len();
-                    names.extend_from_slice(member);
-                    found.push(Found { distance, score, name: (from, names.len()) });
+                    found.push(Found { distance, score, nth: *numbered, name: names.push(member) });
+                    *numbered += 1;
                 }
                 found.len() < enough
             };
@@ -262,6 +359,7 @@ impl Search {
                 set.walk(ranks.start + before, usize::MAX, false, visit);
             }
             if !ended {
+                self.cut(4 * SLICE);
                 return false;
             }
             (self.cell, self.seen) = (self.cell + 1, 0);
@@ -269,39 +367,42 @@ impl Search {
         true
     }
 
-    /// Brings what was found into its order; what COUNT cuts off goes.
-    fn sort(&mut self) {
-        self.sorted = true;
-        let Search { ask, found, .. } = self;
-        let count = if ask.count == 0 { found.len() } else { ask.count.min(found.len()) };
-        let order = |a: &Found, b: &Found| match ask.sort {
-            Sort::Falling => b.distance.total_cmp(&a.distance),
-            _ => a.distance.total_cmp(&b.distance),
-        };
-        if ask.sort != Sort::None {
-            if count < found.len() && count > 0 {
-                found.select_nth_unstable_by(count - 1, |a, b| order(a, b).then(a.name.0.cmp(&b.name.0)));
-                found.truncate(count);
+    /// Lets go of those that COUNT cuts off, if it wants few and `more` than those were found; else they go into the order.
+    fn cut(&mut self, more: usize) {
+        let (sort, count) = (self.ask.sort, self.ask.count);
+        if sort == Sort::None || !(1..=FEW).contains(&count) {
+            self.order.grow(self.found.len());
+        } else if self.found.len() > count + more {
+            let mut all: Vec<Found> = std::mem::take(&mut self.found).drain().collect();
+            all.select_nth_unstable_by(count - 1, |a, b| order(sort, a, b));
+            all.truncate(count);
+            let names = std::mem::take(&mut self.names);
+            for one in all {
+                let name = self.names.push(names.get(one.name));
+                self.found.push(Found { name, ..one });
             }
-            found.sort_by(|a, b| order(a, b).then(a.name.0.cmp(&b.name.0)));
         }
-        found.truncate(count);
+    }
+
+    /// The `i`th of those that are wanted.
+    fn at(&self, i: usize) -> &Found {
+        &self.found[self.order.at(i)]
     }
 
     fn head(&self, reply: &mut dyn Reply) {
-        reply.array(self.found.len());
+        reply.array(self.len);
     }
 
     /// Speaks some of what was found. True when all is spoken.
     fn speak(&mut self, reply: &mut dyn Reply) -> bool {
-        let Search { ask, found, names, next, .. } = self;
-        let end = found.len().min(*next + SLICE / 2);
+        let ask = &self.ask;
+        let end = self.len.min(self.next + SLICE / 2);
         let extras = usize::from(ask.with_distance) + usize::from(ask.with_hash) + usize::from(ask.with_place);
-        for one in &found[*next..end] {
+        for one in (self.next..end).map(|i| self.at(i)) {
             if extras > 0 {
                 reply.array(1 + extras);
             }
-            reply.bulk(&names[one.name.0..one.name.1]);
+            reply.bulk(self.names.get(one.name));
             if ask.with_distance {
                 speak_distance(one.distance / ask.unit, reply);
             }
@@ -312,18 +413,20 @@ impl Search {
                 speak_point(place(one.score), reply);
             }
         }
-        *next = end;
-        end == found.len()
+        self.next = end;
+        end == self.len
     }
 
-    /// What is to be stored.
-    fn bunch(&self) -> Bunch {
-        let mut bunch = Bunch::default();
-        for one in &self.found {
+    /// Gathers some of what is to be stored. True when it is all.
+    fn gather(&mut self) -> bool {
+        let end = self.len.min(self.next + SLICE);
+        let mut bunch = std::mem::take(&mut self.bunch);
+        for one in (self.next..end).map(|i| self.at(i)) {
             let score = if self.ask.store_distance { one.distance / self.ask.unit } else { one.score };
-            bunch.push(&self.names[one.name.0..one.name.1], score);
+            bunch.push(self.names.get(one.name), score);
         }
-        bunch
+        (self.bunch, self.next) = (bunch, end);
+        end == self.len
     }
 }
 
@@ -336,13 +439,29 @@ struct Searching {
 
 impl Walk for Searching {
     fn step(&mut self, ctx: &mut Ctx<'_>, args: Args<'_>, reply: &mut dyn Reply) -> bool {
-        if !self.search.sorted {
-            if let Some(set) = read_again(ctx, args.at(self.source))
-                && !self.search.look(set)
-            {
+        if self.search.stage != Stage::Ready {
+            if !self.search.step(read_again(ctx, args.at(self.source))) {
                 return false;
             }
-            self.search.sort();
+            self.search.head(reply);
+        }
+        self.search.speak(reply)
+    }
+}
+
+/// What was found of a key that lies elsewhere, to be spoken.
+struct Speaking {
+    search: Box<Search>,
+    begun: bool,
+}
+
+impl Job for Speaking {
+    fn step(&mut self, _: usize) -> bool {
+        true
+    }
+
+    fn finish(&mut self, _: &mut Vec<KeyWrite>, reply: &mut dyn Reply) -> bool {
+        if !std::mem::replace(&mut self.begun, true) {
             self.search.head(reply);
         }
         self.search.speak(reply)
@@ -403,15 +522,14 @@ fn read_search(verb: Verb, args: Args<'_>) -> Read {
             Ok(ask) => Some(Box::new(Search::new(ask))),
         };
         let mut go_on = move |ctx: &mut Ctx<'_>, key: &[u8]| -> Option<Parcel> {
-            let set = read_again(ctx, key);
-            if !set.is_none_or(|set| search.as_mut().is_none_or(|search| search.look(set))) {
+            let under_way = search.as_mut()?;
+            if under_way.stage != Stage::Ready && !under_way.step(read_again(ctx, key)) {
                 return None;
             }
-            let mut search = search.take();
-            if let Some(search) = &mut search {
-                search.sort();
+            if under_way.ask.store.is_some() && !under_way.gather() {
+                return None;
             }
-            Some(Box::new(Outcome::Ok(search)))
+            Some(Box::new(Outcome::Ok(search.take())))
         };
         match go_on(ctx, key) {
             Some(parcel) => Reading::Now(parcel),
@@ -423,18 +541,22 @@ fn read_search(verb: Verb, args: Args<'_>) -> Read {
 /// `source`, `to`: which of the keys is searched and which is stored to.
 fn decide(verb: Verb, source: usize, to: Option<usize>, decide: &mut Decide<'_>, reply: &mut dyn Reply) {
     let outcome: Outcome = decide.parcel(source);
-    let mut found = or_fault!(outcome, reply);
+    let found = or_fault!(outcome, reply);
     if let Some(to) = to {
-        let bunch = found.map_or_else(Bunch::default, |search| search.bunch());
+        let bunch = found.map_or_else(Bunch::default, |search| search.bunch);
         reply.int(bunch.len() as i64);
         decide.writes.push((to, decide.db, store_write(Held::Bunch(bunch), verb.event())));
         return;
     }
-    match &mut found {
+    match found {
         None => reply.array(0),
         Some(search) => {
-            search.head(reply);
-            while !search.speak(reply) {}
+            let mut speaking = Speaking { search, begun: false };
+            if speaking.search.len > SLICE / 2 {
+                decide.job = Some(Box::new(speaking));
+            } else {
+                speaking.finish(&mut decide.writes, reply);
+            }
         }
     }
 }

@@ -8,6 +8,7 @@ use super::{Options, SLICE};
 use crate::blocks::Blocks;
 use crate::context::Ctx;
 use crate::keep::missed;
+use crate::merging::Merging;
 use crate::row::{Read, Wanted};
 use base::number::parse_f64;
 use base::{ArgsBuf, DbId, Fault};
@@ -15,9 +16,6 @@ use std::cmp::Ordering;
 use std::sync::Arc;
 use store::zset::ZsetRef;
 use store::{Entry, Kind};
-
-/// Sorted at once; longer rows are merged of such.
-const RUN: usize = 256;
 
 /// What is spoken or stored: of each element as many as there are GETs, or itself.
 pub type Sorted = Blocks<Named>;
@@ -46,12 +44,7 @@ pub struct Sorting {
     alpha: bool,
     kind: Option<Kind>,
     elements: Blocks<Element>,
-    /// Places of elements, in runs that are sorted.
-    order: Vec<u32>,
-    merging: Vec<u32>,
-    run: usize,
-    /// Of the two runs that are merged: what was taken of each.
-    taken: (usize, usize),
+    order: Merging,
     /// Places in `order` of what is asked for.
     wanted: std::ops::Range<usize>,
     sorted: Sorted,
@@ -63,8 +56,7 @@ enum Stage {
     /// How far the elements are loaded: a cursor or an index.
     Load(u64),
     Weigh(usize),
-    Runs(usize),
-    Merge,
+    Sort,
     Gather(usize),
     Drop,
 }
@@ -127,10 +119,7 @@ impl Sorting {
             kind,
             options,
             elements: Blocks::default(),
-            order: Vec::new(),
-            merging: Vec::new(),
-            run: RUN,
-            taken: (0, 0),
+            order: Merging::new(),
             wanted: 0..0,
             sorted: Sorted::default(),
             stage: Stage::Load(0),
@@ -169,7 +158,7 @@ impl Sorting {
                     if self.bad_number {
                         return Step::Done(Err(Fault::err("One or more scores can't be converted into double")));
                     }
-                    self.stage = Stage::Runs(0);
+                    self.stage = Stage::Sort;
                 }
                 Stage::Weigh(_) if self.by.is_some() && source.is_at_its_end() => return Step::Ask,
                 Stage::Weigh(at) => {
@@ -177,21 +166,11 @@ impl Sorting {
                     self.stage = Stage::Weigh(at + 1);
                     left -= 1;
                 }
-                Stage::Runs(at) if at >= self.order.len() => self.stage = Stage::Merge,
-                Stage::Runs(at) => {
+                Stage::Sort => {
                     let Sorting { elements, order, alpha, options, .. } = self;
-                    let end = (at + RUN).min(order.len());
-                    order[at..end]
-                        .sort_by(|&a, &b| compare(&elements[a as usize], &elements[b as usize], *alpha, options.desc));
-                    self.stage = Stage::Runs(end);
-                    left = left.saturating_sub(RUN);
-                }
-                Stage::Merge if self.run >= self.order.len() => self.stage = Stage::Gather(self.wanted.start),
-                Stage::Merge => {
-                    for _ in 0..left {
-                        self.merge_one();
+                    if order.step(&mut left, |a, b| compare(&elements[a], &elements[b], *alpha, options.desc)) {
+                        self.stage = Stage::Gather(self.wanted.start);
                     }
-                    left = 0;
                 }
                 Stage::Gather(at) if at >= self.wanted.end => self.stage = Stage::Drop,
                 Stage::Drop if self.elements.is_empty() => return Step::Done(Ok(std::mem::take(&mut self.sorted))),
@@ -228,7 +207,7 @@ impl Sorting {
         for at in from..until.min(from + count) {
             let element = match self.stage {
                 Stage::Weigh(_) => &self.elements[at],
-                _ => &self.elements[self.order[at] as usize],
+                _ => &self.elements[self.order.at(at)],
             };
             for (pattern, reading) in patterns.iter().zip(&readings) {
                 wanted.keys.push(&pattern.key(&element.text));
@@ -243,10 +222,7 @@ impl Sorting {
         let Some(entry) = ctx.store.peek(ctx.db, key, ctx.now_ms) else { return (None, 0) };
         let before = self.elements.len();
         if before == 0 {
-            // No more than this: neither is moved as it grows.
-            let len = len_of(entry);
-            self.order.reserve_exact(len);
-            self.merging.reserve_exact(if self.keeps_order || len <= RUN { 0 } else { len });
+            self.order.reserve(len_of(entry), !self.keeps_order);
         }
         let elements = &mut self.elements;
         let mut take = |text: &[u8]| elements.push(Element { text: text.to_vec(), weight: Weight::Own });
@@ -279,7 +255,7 @@ impl Sorting {
                 (at + SLICE < len).then_some((at + SLICE) as u64)
             }
         };
-        self.order.extend(before as u32..self.elements.len() as u32);
+        self.order.grow(self.elements.len());
         (next, self.elements.len() - before)
     }
 
@@ -310,38 +286,8 @@ impl Sorting {
         };
     }
 
-    /// Brings one more element to its place in runs of twice the length.
-    fn merge_one(&mut self) {
-        let Sorting { elements, order, merging, run, taken, alpha, options, .. } = self;
-        if merging.len() == order.len() {
-            std::mem::swap(order, merging);
-            merging.clear();
-            *run *= 2;
-            return;
-        }
-        let start = merging.len() - (taken.0 + taken.1);
-        let middle = (start + *run).min(order.len());
-        let end = (start + 2 * *run).min(order.len());
-        let (left, right) = (start + taken.0, middle + taken.1);
-        let from_left = right == end
-            || left < middle && {
-                let (a, b) = (&elements[order[left] as usize], &elements[order[right] as usize]);
-                compare(a, b, *alpha, options.desc) != Ordering::Greater
-            };
-        if from_left {
-            merging.push(order[left]);
-            taken.0 += 1;
-        } else {
-            merging.push(order[right]);
-            taken.1 += 1;
-        }
-        if merging.len() == end {
-            *taken = (0, 0);
-        }
-    }
-
     fn gather(&mut self, source: &mut Source<'_, '_>, at: usize) {
-        let element = &mut self.elements[self.order[at] as usize];
+        let element = &mut self.elements[self.order.at(at)];
         if self.get.is_empty() {
             self.sorted.push(Some(std::mem::take(&mut element.text)));
         }
