@@ -52,8 +52,9 @@ impl Merging {
             } else if self.run >= self.order.len() {
                 return true;
             } else {
-                for _ in 0..std::mem::take(left) {
+                while *left > 0 && self.run < self.order.len() {
                     self.merge_one(&compare);
+                    *left -= 1;
                 }
             }
             if *left == 0 {

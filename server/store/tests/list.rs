@@ -279,7 +279,8 @@ fn a_large_list_is_dropped_in_steps() {
     }
     assert!(calls > 10, "in steps");
     store.verify();
-    assert!(store.bytes() <= empty + 4096, "{empty} {}", store.bytes());
+    // One chunk is kept, and has a head of 4 KiB.
+    assert!(store.bytes() <= empty + 8192, "{empty} {}", store.bytes());
 }
 
 #[test]

@@ -126,8 +126,8 @@ impl Held {
         }
     }
 
-    /// Names at most `SLICE` members from `from` on.
-    pub(super) fn some(&self, from: usize, mut visit: impl FnMut(&[u8], f64)) {
+    /// Names at most `count` members from `from` on.
+    pub(super) fn some(&self, from: usize, count: usize, mut visit: impl FnMut(&[u8], f64)) {
         match self {
             Held::Bunch(bunch) => {
                 // Every piece but the last has as many members, unless their names are long.
@@ -137,7 +137,7 @@ impl Held {
                     piece += 1;
                 }
                 let mut item = from - before;
-                for _ in 0..SLICE {
+                for _ in 0..count {
                     while piece < bunch.pieces() && item == bunch.piece_len(piece) {
                         (piece, item) = (piece + 1, 0);
                     }
@@ -149,7 +149,7 @@ impl Held {
                     item += 1;
                 }
             }
-            Held::Chosen(chosen) => chosen.some(from, SLICE, visit),
+            Held::Chosen(chosen) => chosen.some(from, count, visit),
         }
     }
 }
@@ -174,6 +174,9 @@ pub(crate) fn store_write(held: Held, event: &'static str) -> Write {
     Write::Custom(write)
 }
 
+/// Members that one slice stores: each is looked for where it comes from and where it goes, up to a microsecond.
+const STORED: usize = SLICE / 4;
+
 struct Storing {
     held: Held,
     /// Members that are stored.
@@ -189,7 +192,7 @@ impl Storing {
         let Storing { held, at, event, total, summed } = self;
         let len = held.len();
         if *summed < len {
-            held.some(*summed, |name, _| {
+            held.some(*summed, STORED, |name, _| {
                 total.add(name);
                 *summed += 1;
             });
@@ -197,9 +200,9 @@ impl Storing {
                 return false;
             }
         }
-        let mut some = Vec::with_capacity(SLICE.min(len - *at));
+        let mut some = Vec::with_capacity(STORED.min(len - *at));
         let mut names = Vec::new();
-        held.some(*at, |name, score| {
+        held.some(*at, STORED, |name, score| {
             names.extend_from_slice(name);
             some.push((names.len(), score));
         });

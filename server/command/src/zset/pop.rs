@@ -272,7 +272,7 @@ impl Popped {
             self.form.head(&self.key, len, reply);
             0
         });
-        self.bunch.some(from, |member, score| self.form.item(member, score, reply));
+        self.bunch.some(from, SLICE, |member, score| self.form.item(member, score, reply));
         let until = len.min(from + SLICE);
         self.spoken = Some(until);
         until == len
