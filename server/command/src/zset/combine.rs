@@ -6,7 +6,7 @@
 //! heaps of some hundred, so that each heap is combined at once with a small map; what remains of a heap is sorted, and
 //! all heaps are merged. The result comes in order, which makes a large set cheap to build.
 
-use super::gather::{Bunch, Gathering, Held, read_operand, store_write};
+use super::gather::{Bunch, DROPPED, Gathering, Held, read_operand, store_write};
 use super::sift::{Operand, Sifting, read_if_small};
 use super::*;
 use crate::keep::same_db;
@@ -227,6 +227,23 @@ impl Chosen {
         self.len += 1;
     }
 
+    /// Lets go of some of its memory; true when of all.
+    pub(super) fn drop_some(&mut self) -> bool {
+        let pieces: usize = self.operands.iter().map(|operand| operand.pieces()).sum();
+        if pieces + self.blocks.len() <= DROPPED {
+            return true;
+        }
+        if let Some(bunch) = self.operands.last_mut() {
+            // Others that have it will let go of it.
+            if Arc::get_mut(bunch).is_none_or(Bunch::drop_some) {
+                self.operands.pop();
+            }
+            return false;
+        }
+        self.blocks.truncate(self.blocks.len().saturating_sub(DROPPED));
+        self.blocks.is_empty()
+    }
+
     /// Names at most `count` members from `from` on.
     pub(super) fn some(&self, from: usize, count: usize, mut visit: impl FnMut(&[u8], f64)) {
         for i in from..self.len.min(from + count) {
@@ -435,7 +452,13 @@ impl Combining {
     }
 
     fn put_head(&mut self, heap: usize) {
-        if let Some((score, place)) = self.sorted[heap].pop() {
+        let rest = &mut self.sorted[heap];
+        let next = rest.pop();
+        if rest.is_empty() {
+            // Thousands at once would take milliseconds to give back.
+            *rest = Vec::new();
+        }
+        if let Some((score, place)) = next {
             let name = name(&self.operands, place).into();
             self.heads.push(Head { score, name, place, heap: heap as u32 });
         }

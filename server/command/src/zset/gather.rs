@@ -9,6 +9,9 @@ use store::zset::Total;
 const PIECE_MEMBERS: usize = SLICE;
 const PIECE_BYTES: usize = 1 << 20;
 
+/// Pieces of memory that one slice gives back.
+pub(super) const DROPPED: usize = 16;
+
 /// Up to `PIECE_MEMBERS` members.
 #[derive(Default)]
 struct Piece {
@@ -46,6 +49,12 @@ impl Bunch {
         piece.names.extend_from_slice(name);
         piece.ends.push((score, piece.names.len()));
         self.len += 1;
+    }
+
+    /// Lets go of some of its memory; true when of all. Of a million members there are thousands of pieces.
+    pub(super) fn drop_some(&mut self) -> bool {
+        self.pieces.truncate(self.pieces.len().saturating_sub(DROPPED));
+        self.pieces.is_empty()
     }
 
     /// (piece, item): what `place` names.
@@ -126,6 +135,14 @@ impl Held {
         }
     }
 
+    /// Lets go of some of its memory; true when of all.
+    fn drop_some(&mut self) -> bool {
+        match self {
+            Held::Bunch(bunch) => bunch.drop_some(),
+            Held::Chosen(chosen) => chosen.drop_some(),
+        }
+    }
+
     /// Names at most `count` members from `from` on.
     pub(super) fn some(&self, from: usize, count: usize, mut visit: impl FnMut(&[u8], f64)) {
         match self {
@@ -191,6 +208,9 @@ impl Storing {
     fn step(&mut self, ctx: &mut Ctx<'_>, key: &[u8]) -> bool {
         let Storing { held, at, event, total, summed } = self;
         let len = held.len();
+        if *at == len {
+            return held.drop_some();
+        }
         if *summed < len {
             held.some(*summed, STORED, |name, _| {
                 total.add(name);
@@ -226,6 +246,6 @@ impl Storing {
             return false;
         }
         ctx.notify(Class::ZSET, event, key);
-        true
+        held.drop_some()
     }
 }
