@@ -176,12 +176,12 @@ impl Heap {
 
     /// Bytes taken in chunks and not in use, which later blocks can be made of.
     pub fn spare(&self) -> usize {
-        (self.chunks * CHUNK_BYTES).saturating_sub(self.used_bytes + self.lost_bytes)
+        (self.chunks * CHUNK_BYTES).saturating_sub(self.used_bytes + self.lost())
     }
 
-    /// Bytes taken in chunks that no block can be made of.
+    /// Bytes taken in chunks that no block can be made of. A chunk without a run goes back with its head.
     pub fn lost(&self) -> usize {
-        self.lost_bytes
+        self.lost_bytes - self.idle_chunks * HEAD_BYTES
     }
 
     /// A block of at least `bytes` (above 0), aligned to 8, and to 16 when `bytes` is a multiple of 16.

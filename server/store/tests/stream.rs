@@ -228,7 +228,7 @@ fn run(case: &Case, seed: u64) {
     store.cell(DB, b"k", NOW).remove();
     while store.bury(7) {}
     store.verify();
-    assert!(store.bytes() <= empty + 8192, "{}: {empty} {}", case.name, store.bytes());
+    assert!(store.bytes() <= empty + 4096, "{}: {empty} {}", case.name, store.bytes());
 }
 
 trait Near {
