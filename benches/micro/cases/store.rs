@@ -178,7 +178,7 @@ fn encoding(keys: u64, compress: bool) -> super::Run {
 }
 
 fn empty() -> Store {
-    Store::new(StoreOptions { databases: 16, seed: 7 })
+    Store::new(StoreOptions { databases: 16, seed: 7, hash_seed: 7 })
 }
 
 fn full(keys: u64) -> Store {

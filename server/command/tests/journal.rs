@@ -350,7 +350,7 @@ fn large_work_is_followed() {
 /// What is removed by a range, or because it is the last, takes few bytes; what changes nothing, none.
 #[test]
 fn effects_are_small() {
-    let mut store = Store::new(StoreOptions { databases: 1, seed: 1 });
+    let mut store = Store::new(StoreOptions { databases: 1, seed: 1, hash_seed: 1 });
     store.begin_journal();
     let (db, now_ms) = (base::DbId(0), 1_790_000_000_123);
     let mut taken = |work: &mut dyn FnMut(&mut Store)| {
@@ -417,7 +417,7 @@ fn hostile_effects_are_errors() {
             handlers.receive("", 0);
             log.push(handlers.follow_up()[0].log.clone());
         }
-        let mut store = Store::new(StoreOptions { databases: 2, seed: 1 });
+        let mut store = Store::new(StoreOptions { databases: 2, seed: 1, hash_seed: 1 });
         for _ in 0..300 {
             let mut record = log[random.below(log.len())].clone();
             match random.below(5) {
@@ -453,7 +453,7 @@ fn hostile_effects_are_errors() {
 #[test]
 fn nothing_is_due_in_a_hash_without_deadlines() {
     let (db, now_ms) = (base::DbId(0), 1_790_000_000_123);
-    let options = || StoreOptions { databases: 1, seed: 1 };
+    let options = || StoreOptions { databases: 1, seed: 1, hash_seed: 1 };
     let (mut first, mut second) = (Store::new(options()), Store::new(options()));
     let mut hash = HashCell::new(first.cell(db, b"h", now_ms)).expect("nothing");
     hash.put(b"stays", b"1", Deadline::None);
@@ -476,8 +476,10 @@ fn nothing_is_due_in_a_hash_without_deadlines() {
 /// A version that a client may know is not given to another value after a replay.
 #[test]
 fn versions_never_go_back() {
-    let (mut first, mut second) =
-        (Store::new(StoreOptions { databases: 1, seed: 1 }), Store::new(StoreOptions { databases: 1, seed: 2 }));
+    let (mut first, mut second) = (
+        Store::new(StoreOptions { databases: 1, seed: 1, hash_seed: 1 }),
+        Store::new(StoreOptions { databases: 1, seed: 2, hash_seed: 2 }),
+    );
     let (db, now_ms) = (base::DbId(0), 1_790_000_000_123);
     let mut before = Vec::new();
     for n in 0..3u64 {

@@ -147,7 +147,9 @@ impl Target for Handlers {
 
     fn reset(&mut self) -> Result<(), String> {
         self.open.clear();
-        self.stores = (0..self.shards as u64).map(|seed| Store::new(StoreOptions { databases: 1, seed })).collect();
+        self.stores = (0..self.shards as u64)
+            .map(|seed| Store::new(StoreOptions { databases: 1, seed, hash_seed: seed }))
+            .collect();
         self.stores.iter_mut().for_each(Store::begin_journal);
         self.followers = (0..self.shards as u64).map(|seed| replay::Follower::new(1, seed, None)).collect();
         Ok(())

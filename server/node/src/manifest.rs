@@ -3,10 +3,11 @@
 //! One line each, words parted by one blank, the last line ended too:
 //!
 //! ```text
-//! torc-manifest 1
+//! torc-manifest 2
 //! serial 12
 //! time-ms 1790000000000
 //! version 0.1.0
+//! hash-seed 0f1e2d3c4b5a6978
 //! shards 2
 //! file dump-0000000012-0.rdb keys 100 bytes 12345 crc64 00c0ffee00c0ffee
 //! file dump-0000000012-1.rdb keys 98 bytes 12001 crc64 0123456789abcdef
@@ -14,14 +15,15 @@
 //! ```
 //!
 //! `crc64` of a file is of all its bytes but the last eight, where its own copy stands (or zeros: `rdbchecksum no`). `sum` is
-//! the same checksum of all lines before it. Files lie beside the manifest: names with a path in them are refused.
+//! the same checksum of all lines before it. `hash-seed`, which format 1 has not, is what the keys' hashes began with: the files
+//! are in the order of those, so a server that hashes with it again is filled one segment after the other. Files lie beside the manifest: names with a path in them are refused.
 
 use std::collections::HashSet;
 use std::fmt::Write;
 use store::rdb::crc64;
 
 /// The format that is written, and the highest that is read.
-const FORMAT: u64 = 1;
+const FORMAT: u64 = 2;
 /// What a server has shards for at most is far below this; a text that claims more is none of ours.
 const FILES_MAX: usize = 4096;
 /// `FILES_MAX` lines, each with a name of 255 bytes, and some.
@@ -37,6 +39,8 @@ pub struct Manifest {
     pub time_ms: u64,
     /// Of the Torc that wrote it.
     pub version: String,
+    /// What the hash function of its keys was seeded with; None: the files are in no order.
+    pub hash_seed: Option<u64>,
     /// One for each shard that wrote.
     pub files: Vec<File>,
 }
@@ -76,11 +80,12 @@ impl Manifest {
 
     /// The text.
     pub fn draw(&self) -> String {
-        let Manifest { serial, time_ms, version, files } = self;
-        let mut text = format!(
-            "torc-manifest {FORMAT}\nserial {serial}\ntime-ms {time_ms}\nversion {version}\nshards {}\n",
-            files.len()
-        );
+        let Manifest { serial, time_ms, version, hash_seed, files } = self;
+        let mut text = format!("torc-manifest {FORMAT}\nserial {serial}\ntime-ms {time_ms}\nversion {version}\n");
+        if let Some(seed) = hash_seed {
+            let _ = writeln!(text, "hash-seed {seed:016x}");
+        }
+        let _ = writeln!(text, "shards {}", files.len());
         for File { name, keys, bytes, crc64 } in files {
             let _ = writeln!(text, "file {name} keys {keys} bytes {bytes} crc64 {crc64:016x}");
         }
@@ -116,6 +121,13 @@ impl Manifest {
         let serial = lines.number("serial")?;
         let time_ms = lines.number("time-ms")?;
         let version = lines.word("version")?.to_string();
+        let hash_seed = match lines.rest.starts_with("hash-seed ") {
+            true => {
+                let word = lines.word("hash-seed")?;
+                Some(hex_of(word).ok_or_else(|| lines.bad("'hash-seed' is no number"))?)
+            }
+            false => None,
+        };
         let shards = lines.number("shards")?;
         if shards == 0 || shards > FILES_MAX as u64 {
             return Err(lines.bad("no such number of shards"));
@@ -142,7 +154,7 @@ impl Manifest {
             lines.line += 1;
             return Err(lines.bad("nothing should follow"));
         }
-        Ok(Manifest { serial, time_ms, version, files })
+        Ok(Manifest { serial, time_ms, version, hash_seed, files })
     }
 }
 
@@ -218,7 +230,13 @@ mod tests {
             bytes: u64::MAX,
             crc64: 0xC0_FFEE << shard,
         };
-        Manifest { serial: 12, time_ms: 1_790_000_000_123, version: "0.1.0".into(), files: vec![file(0), file(1)] }
+        Manifest {
+            serial: 12,
+            time_ms: 1_790_000_000_123,
+            version: "0.1.0".into(),
+            hash_seed: Some(42),
+            files: vec![file(0), file(1)],
+        }
     }
 
     /// The text with another last line.
@@ -232,6 +250,13 @@ mod tests {
         assert_eq!(Manifest::parse(text.as_bytes()), Ok(manifest()));
         assert_eq!(manifest().keys(), 201);
         assert_eq!(manifest().bytes(), u64::MAX);
+        // Of files in no order, and as the first format was.
+        let plain = Manifest { hash_seed: None, ..manifest() };
+        let text = plain.draw();
+        assert_eq!(Manifest::parse(text.as_bytes()), Ok(plain.clone()));
+        let (lines, _) = text.rsplit_once("sum ").expect("the last line");
+        let first = summed(&lines.replace("torc-manifest 2", "torc-manifest 1"));
+        assert_eq!(Manifest::parse(first.as_bytes()), Ok(plain));
     }
 
     #[test]
@@ -255,6 +280,7 @@ mod tests {
         let lines = |files: &str| format!("torc-manifest 1\nserial 1\ntime-ms 1\nversion 0.1.0\n{files}");
         let zeros = "0000000000000000";
         for (text, line, what) in [
+            (lines("hash-seed 12\nshards 1\n"), 5, "'hash-seed' is no number"),
             (lines("shards 0\n"), 5, "no such number"),
             (lines("shards 99999999999\n"), 5, "no such number"),
             (lines("shards 18446744073709551616\n"), 5, "'shards' is no number"),
@@ -271,7 +297,7 @@ mod tests {
             let bad = Manifest::parse(summed(&text).as_bytes()).expect_err(&text);
             assert!(bad.line == line && bad.what.contains(what), "{bad}: {text}");
         }
-        let newer = Manifest::parse(b"torc-manifest 2\nwhatever\n").unwrap_err();
+        let newer = Manifest::parse(b"torc-manifest 3\nwhatever\n").unwrap_err();
         assert!(newer.what.contains("newer Torc"), "{newer}");
         assert!(Manifest::parse(b"REDIS0011").unwrap_err().what.contains("no manifest"));
     }

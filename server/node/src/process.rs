@@ -93,6 +93,8 @@ pub struct Process {
     pub title: OnceLock<Title>,
     /// The replication id: a history of writes by 40 hex digits.
     replid: Mutex<String>,
+    /// What all shards hash keys with.
+    hash_seed: OnceLock<u64>,
     /// Bytes in use when the shards had just begun; 0: not yet.
     startup: AtomicUsize,
     /// DEBUG SLEEP: no session goes on before this, `up_us`.
@@ -171,6 +173,7 @@ impl Process {
             config_file: OnceLock::new(),
             oom_score_began: OnceLock::new(),
             title: OnceLock::new(),
+            hash_seed: OnceLock::new(),
             replid: Mutex::new(random_id()),
             startup: AtomicUsize::new(0),
             frozen_until_us: AtomicU64::new(0),
@@ -283,6 +286,19 @@ impl Process {
     /// Bytes in use before there was any data.
     pub fn startup_memory(&self) -> usize {
         self.startup.load(Ordering::Relaxed)
+    }
+
+    // Hashing.
+
+    /// What the shards seed their hash function with: what the loaded snapshot was made with, or random, so that nobody can choose
+    /// keys that collide. It stays as it was first asked for.
+    pub fn hash_seed(&self) -> u64 {
+        *self.hash_seed.get_or_init(random_seed)
+    }
+
+    /// Before any shard begins.
+    pub fn hash_with(&self, seed: u64) {
+        let _ = self.hash_seed.set(seed);
     }
 
     // The replication id.
@@ -556,10 +572,14 @@ impl Live {
 
 /// 40 random hex digits.
 pub fn random_id() -> String {
+    format!("{:016x}{:016x}{:08x}", random_seed(), random_seed(), random_seed() as u32)
+}
+
+/// 64 random bits.
+pub fn random_seed() -> u64 {
     use std::hash::{BuildHasher, Hasher};
-    // Each state is keyed from the system's random source: names, not secrets.
-    let word = || std::collections::hash_map::RandomState::new().build_hasher().finish();
-    format!("{:016x}{:016x}{:08x}", word(), word(), word() as u32)
+    // Each state is keyed from the system's random source.
+    std::collections::hash_map::RandomState::new().build_hasher().finish()
 }
 
 /// Seconds since 1970.

@@ -19,7 +19,7 @@ use crate::log::{Log, Target};
 use crate::mailbox;
 use crate::manifest;
 use crate::persist::{Gate, Leave};
-use crate::process::{Facts, Process, unix_s};
+use crate::process::{Facts, Process, random_seed, unix_s};
 use crate::session::Door;
 use crate::title::Title;
 use crate::turn::Turn;
@@ -174,6 +174,9 @@ fn find_data(process: &Process) -> Result<Option<ToLoad>, String> {
     };
     let files: Vec<LoadFile> = match (&found.manifest, found.file) {
         (Some(manifest), _) => {
+            if let Some(seed) = manifest.hash_seed {
+                process.hash_with(seed);
+            }
             let file = |f: &manifest::File| LoadFile { path: dir.join(&f.name), bytes: f.bytes, crc64: Some(f.crc64) };
             manifest.files.iter().map(file).collect()
         }
@@ -283,7 +286,8 @@ impl Server {
                         Ok(ring) => ring,
                         Err(e) => return drop(ready.send(Err(explain(&e)))),
                     };
-                    let mut engine = Engine::new(ShardId(i as u16), process, crate::admin::serve, Some(clock), seed());
+                    let mut engine =
+                        Engine::new(ShardId(i as u16), process, crate::admin::serve, Some(clock), random_seed());
                     if let Some((load, replay)) = load {
                         let mut clock = clock;
                         engine.begin(clock.now());
@@ -325,12 +329,6 @@ fn explain_executor(error: &str) -> String {
             .into();
     }
     format!("Could not start a shard's executor: {error}")
-}
-
-/// Random bits for hashing, so that nobody can choose keys that collide.
-fn seed() -> u64 {
-    use std::hash::{BuildHasher, Hasher};
-    std::collections::hash_map::RandomState::new().build_hasher().finish()
 }
 
 /// Descriptors that are not clients': listeners, rings, files, glommio's.
@@ -582,7 +580,7 @@ impl Signals {
 fn random_hex(digits: usize) -> String {
     let mut text = String::new();
     while text.len() < digits {
-        text.push_str(&format!("{:016x}", seed()));
+        text.push_str(&format!("{:016x}", random_seed()));
     }
     text.truncate(digits);
     text

@@ -488,9 +488,9 @@ fn what_is_damaged_or_lies_is_refused_and_leaves_nothing() {
         let sum = store::rdb::crc64(0, &good[..good.len() - 8]);
         let mut file = File { name: name.into(), keys: 1, bytes: good.len() as u64, crc64: sum };
         change(&mut file);
-        Manifest { serial: 1, time_ms: 1, version: "9.9.9".into(), files: vec![file] }.draw()
+        Manifest { serial: 1, time_ms: 1, version: "9.9.9".into(), hash_seed: None, files: vec![file] }.draw()
     };
-    let newer = "torc-manifest 2\nserial 1\n".to_string();
+    let newer = "torc-manifest 3\nserial 1\n".to_string();
     for (text, why) in [
         (manifest("dump.rdb", |_| {}), ""),
         (manifest("gone.rdb", |_| {}), "gone.rdb: No such file or directory"),

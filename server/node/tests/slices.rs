@@ -116,6 +116,7 @@ impl Node {
         let mut settings = Settings::default();
         settings.save = Vec::new();
         let process = Arc::new(Process::new(shards, facts, settings, Log::in_memory(Level::Warning), || 0));
+        process.hash_with(1);
         let engine = |i| Engine::new(ShardId(i as u16), process.clone(), node::admin::serve, None, i as u64);
         let mut engines: Vec<Engine> = (0..shards).map(engine).collect();
         let now = Now { unix_us: 1_790_000_000_123_000, up_us: 1_000_000 };

@@ -165,6 +165,44 @@ fn renamed_commands_answer_to_their_new_names_only() {
     }
 }
 
+/// The cursor and the keys of one SCAN.
+fn scan(server: &Server, cursor: &str) -> (String, Vec<String>) {
+    let said = ask(server, &format!("SCAN {cursor} COUNT 300\r\n"));
+    assert!(said.starts_with('*'), "{said}");
+    let mut lines = said.split("\r\n").filter(|line| !line.starts_with(['*', '$', '+'])).map(String::from);
+    let next = lines.next().expect("a cursor");
+    (next, lines.filter(|line| !line.is_empty()).collect())
+}
+
+/// A snapshot keeps what its keys were hashed with: who started a walk before a restart ends it after, and meets no key twice.
+#[test]
+fn walks_go_on_after_a_restart() {
+    let folder = std::env::temp_dir().join(format!("torc-walks-{}", std::process::id()));
+    std::fs::create_dir(&folder).expect("the temporary folder is writable");
+    let dir = folder.to_str().expect("a plain path");
+    let more = ["--dir", dir, "--save", "", "--enable-debug-command", "yes"];
+    let server = Server::start_with(2, &more);
+    assert_eq!(ask(&server, "DEBUG POPULATE 2000\r\nSAVE\r\n"), "+OK\r\n+OK\r\n+OK\r\n");
+    let (mut cursor, mut keys) = scan(&server, "0");
+    assert_ne!(cursor, "0");
+    assert_eq!(server.stop(), Some(0));
+    let server = Server::start_with(2, &more);
+    while ask(&server, "DBSIZE\r\n").starts_with("-LOADING") {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    while cursor != "0" {
+        let (next, found) = scan(&server, &cursor);
+        keys.extend(found);
+        cursor = next;
+    }
+    let seen = keys.len();
+    keys.sort_unstable();
+    keys.dedup();
+    assert_eq!((seen, keys.len()), (2000, 2000));
+    assert_eq!(server.stop(), Some(0));
+    std::fs::remove_dir_all(&folder).expect("it is ours");
+}
+
 /// A data folder that may be read and not written to: the server serves, says of each save why it failed, and that there
 /// is no append log. One that may not be looked into ends the start.
 #[test]

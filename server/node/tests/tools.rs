@@ -247,7 +247,7 @@ fn files_of_genuine_servers_go_through() {
 fn files_of_several_become_one() {
     let Some(server) = servers().into_iter().next() else { return };
     let folder = Folder::new("several");
-    let mut manifest = Manifest { serial: 7, time_ms: 1, version: "0.1.0".into(), files: Vec::new() };
+    let mut manifest = Manifest { serial: 7, time_ms: 1, version: "0.1.0".into(), hash_seed: None, files: Vec::new() };
     for (shard, prefix) in ["a:", "b:"].into_iter().enumerate() {
         let name = file_name("dump", 7, shard);
         let mut one = Genuine::start(&server, &folder.0, &["--dbfilename", &name]).expect("the server starts");

@@ -36,7 +36,7 @@ fn main() {
     let bytes = file(keys);
     // The second word: as entries come from elsewhere, without what loading knows.
     let plain = std::env::args().nth(2).is_some_and(|word| word == "plain");
-    let mut store = Store::new(StoreOptions { databases: 1, seed: 1 });
+    let mut store = Store::new(StoreOptions { databases: 1, seed: 1, hash_seed: 1 });
     let begun = Instant::now();
     let mut reader = Reader::new(ReadOptions { size: Some(bytes.len() as u64), ..ReadOptions::default() });
     let mut pieces = bytes.chunks(PIECE_BYTES);

@@ -69,7 +69,7 @@ fn main() {
 fn run(keys: u64) {
     {
         let before = resident();
-        let mut store = Store::new(StoreOptions { databases: 16, seed: 7 });
+        let mut store = Store::new(StoreOptions { databases: 16, seed: 7, hash_seed: 7 });
         let mut worst = 0;
         print!("{keys} keys, ns of CPU: ");
         let mut last = Instant::now();

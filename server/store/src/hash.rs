@@ -93,6 +93,10 @@ pub struct Hash {
 }
 
 impl Hash {
+    pub(crate) fn members_mut(&mut self) -> &mut Members {
+        &mut self.members
+    }
+
     pub fn new(ground: &mut Ground) -> Hash {
         Hash { members: Members::new(ground), listed: false, timed: None }
     }

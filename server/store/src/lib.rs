@@ -44,8 +44,11 @@ use bytes::Bytes;
 pub struct StoreOptions {
     /// Numbered databases, at least 1.
     pub databases: u16,
-    /// Seeds the hash function and the sampling.
+    /// Seeds the sampling.
     pub seed: u64,
+    /// Seeds the hash function, and with it the order of a walk: what is loaded in that order meets one segment after the other.
+    /// Not known to clients.
+    pub hash_seed: u64,
 }
 
 /// What may change at run time.

@@ -52,6 +52,15 @@ impl Members {
         Members { table: Table::new(ground), apart_bytes: 0 }
     }
 
+    /// Before there will be so many, as of a table.
+    pub fn expect(&mut self, ground: &mut Ground, members: usize) {
+        self.table.expect(ground, members);
+    }
+
+    pub fn expect_no_more(&mut self) {
+        self.table.expect_no_more();
+    }
+
     pub fn len(&self) -> usize {
         self.table.len()
     }

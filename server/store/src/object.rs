@@ -6,6 +6,7 @@
 use crate::Kind;
 use crate::hash::Hash;
 use crate::list::List;
+use crate::members::Members;
 use crate::set::Set;
 use crate::stream::Stream;
 use crate::table::Ground;
@@ -43,6 +44,16 @@ impl Object {
             Object::Hash(_) => Kind::Hash,
             Object::Zset(_) => Kind::Zset,
             Object::Stream(_) => Kind::Stream,
+        }
+    }
+
+    /// Where its members lie, if they are found by name.
+    pub fn members_mut(&mut self) -> Option<&mut Members> {
+        match self {
+            Object::Set(set) => Some(set.members_mut()),
+            Object::Hash(hash) => Some(hash.members_mut()),
+            Object::Zset(zset) => Some(zset.members_mut()),
+            Object::List(_) | Object::Stream(_) => None,
         }
     }
 

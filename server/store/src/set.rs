@@ -42,6 +42,10 @@ pub struct Set {
 }
 
 impl Set {
+    pub(crate) fn members_mut(&mut self) -> &mut Members {
+        &mut self.members
+    }
+
     fn new(ground: &mut Ground, called: Called) -> Set {
         Set { members: Members::new(ground), called }
     }

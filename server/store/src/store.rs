@@ -85,7 +85,7 @@ impl Store {
     #[doc(hidden)]
     pub fn with_segment_length(options: StoreOptions, segment_length: usize) -> Store {
         let databases = options.databases.max(1);
-        let mut ground = Ground::new(options.seed, segment_length);
+        let mut ground = Ground::new(options.hash_seed, segment_length);
         let places = (0..databases).map(|i| Place { table: Table::new(&mut ground), db: Some(DbId(i)) }).collect();
         Store {
             ground,

@@ -117,13 +117,27 @@ impl Table {
         ground.directory_bytes += self.directory_bytes();
     }
 
-    /// Before so many entries are inserted: an empty table makes its directory as it will be, and its segments get their lasting
+    /// Before so many entries are inserted: a table of one segment makes its directory as it will be, and its segments get their lasting
     /// size with their first entry. So nothing is split and hardly anything made larger on the way. Should fewer come, that has cost
     /// 10 bytes for each that did not.
     pub fn expect(&mut self, ground: &mut Ground, entries: usize) {
-        if self.len > 0 || self.depth > 0 || self.expected > 0 {
+        if self.depth > 0 || self.expected > 0 {
             return;
         }
+        // What is there goes in again.
+        let mut there = Vec::new();
+        while let Some(at) = self.segment(0).next(0) {
+            there.push(self.remove(ground, Spot { index: 0, at: at as u32 }));
+        }
+        self.plan(ground, entries);
+        for entry in there {
+            let hash = ground.keyed.hash(entry.get().key());
+            self.insert(ground, hash, entry);
+        }
+    }
+
+    /// Of an empty table of one segment.
+    fn plan(&mut self, ground: &mut Ground, entries: usize) {
         self.expected = entries;
         // Hashes are spread by chance: three times the root more in one of the segments is nothing rare.
         let crowded = |depth: u32| {

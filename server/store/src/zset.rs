@@ -635,6 +635,10 @@ fn decide(old: f64, given: f64, how: How) -> Done {
 }
 
 impl Zset {
+    pub(crate) fn members_mut(&mut self) -> &mut Members {
+        &mut self.members
+    }
+
     pub fn new(ground: &mut Ground) -> Zset {
         Zset { members: Members::new(ground), order: Order::new(), listed: false }
     }

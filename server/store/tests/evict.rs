@@ -190,7 +190,7 @@ fn volatile_ttl_is_exact_for_deadlines_in_order() {
 fn every_key_is_drawn_at_random() {
     for n in 1..=40_u64 {
         for seed in 0..8_u64 {
-            let mut store = Store::new(StoreOptions { databases: 1, seed });
+            let mut store = Store::new(StoreOptions { databases: 1, seed, hash_seed: seed });
             for i in 0..n {
                 store.cell(DB, &(seed << 32 | i).to_le_bytes(), 1).put(b"", Put::default());
             }

@@ -379,7 +379,7 @@ fn members_take_little() {
         return;
     }
     let mut dice = Dice::new(3);
-    let mut store = Store::new(store::StoreOptions { databases: 1, seed: 3 });
+    let mut store = Store::new(store::StoreOptions { databases: 1, seed: 3, hash_seed: 3 });
     let empty = store.bytes();
     let members = 200_000;
     for i in 0..members {

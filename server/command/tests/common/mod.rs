@@ -341,7 +341,7 @@ impl Target for Handlers {
 
     fn reset(&mut self) -> Result<(), String> {
         self.open.clear();
-        let store = |seed| Store::new(StoreOptions { databases: DATABASES, seed });
+        let store = |seed| Store::new(StoreOptions { databases: DATABASES, seed, hash_seed: seed });
         self.stores = (0..self.shards as u64).map(store).collect();
         self.tuning = tuning();
         self.stores.iter_mut().for_each(Store::begin_journal);

@@ -33,7 +33,7 @@ const NARROW: Packing = Packing {
 
 impl Follower {
     pub fn new(databases: u16, seed: u64, tuning: Option<Tuning>) -> Follower {
-        let mut store = Store::new(StoreOptions { databases, seed: seed ^ 0x5eed });
+        let mut store = Store::new(StoreOptions { databases, seed: seed ^ 0x5eed, hash_seed: seed ^ 0x5eed });
         let usual = Tuning {
             policy: Policy::NoEviction,
             samples: 5,

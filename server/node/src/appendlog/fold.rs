@@ -8,6 +8,7 @@ use crate::clock::Moment;
 use crate::files::folder::{self, Found};
 use crate::log;
 use crate::manifest::{self, Manifest};
+use crate::process::random_seed;
 use crate::version;
 use base::slot::{SLOTS, slot_of};
 use std::fs::File;
@@ -31,6 +32,7 @@ pub fn fold(found: &Found, log: &Log, databases: u16, serial: u64, to: &Path, st
     files.extend(found.file.iter().map(|(path, _)| path.clone()));
     let mut parts: Vec<(PathBuf, manifest::File)> = Vec::new();
     let mut made = Vec::new();
+    let hash_seed = found.manifest.as_ref().and_then(|manifest| manifest.hash_seed).unwrap_or_else(random_seed);
     let nothing = vec![Run { run: 0, streams: vec![Stream::default()] }];
     let result = (|| -> Result<Manifest, String> {
         let runs = if log.runs.is_empty() { &nothing } else { &log.runs };
@@ -39,12 +41,12 @@ pub fn fold(found: &Found, log: &Log, databases: u16, serial: u64, to: &Path, st
             let behind = (runs.len() - 1 - n) * SHARDS_MAX;
             let name = |shard: usize| manifest::file_name(stem, serial, behind + shard);
             made.extend((0..run.streams.len()).map(|shard| to.join(name(shard))));
-            parts = fold_run(&files, run, databases, to, &name)?;
+            parts = fold_run(&files, run, StoreOptions { databases, seed: 0, hash_seed }, to, &name)?;
             files = parts.iter().map(|(path, _)| path.clone()).collect();
         }
         let time_ms = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64;
         let files = parts.iter().map(|(_, file)| file.clone()).collect();
-        let manifest = Manifest { serial, time_ms, version: version::TORC.into(), files };
+        let manifest = Manifest { serial, time_ms, version: version::TORC.into(), hash_seed: Some(hash_seed), files };
         seal(to, stem, &manifest)?;
         Ok(manifest)
     })();
@@ -99,7 +101,7 @@ type Part = (PathBuf, manifest::File);
 fn fold_run(
     files: &[PathBuf],
     run: &Run,
-    databases: u16,
+    options: StoreOptions,
     to: &Path,
     name: &(impl Fn(usize) -> String + Sync),
 ) -> Result<Vec<Part>, String> {
@@ -111,7 +113,7 @@ fn fold_run(
             .enumerate()
             .map(|(shard, stream)| {
                 scope.spawn(move || {
-                    let mut store = Store::new(StoreOptions { databases, seed: shard as u64 });
+                    let mut store = Store::new(options);
                     let mut functions = Vec::new();
                     for path in files {
                         load(&mut store, path, shard, shards, &mut functions)?;

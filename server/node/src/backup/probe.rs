@@ -18,7 +18,7 @@ pub enum Found {
 
 impl Default for Probe {
     fn default() -> Self {
-        Probe(Store::new(StoreOptions { databases: 1, seed: 0 }))
+        Probe(Store::new(StoreOptions { databases: 1, seed: 0, hash_seed: 0 }))
     }
 }
 

@@ -83,9 +83,11 @@ pub fn restore(
     let stem = folder::stem_of(into.dbfilename);
     let (_lock, highest) = make_ready(dir, into.dbfilename, lock)?;
     let serial = highest + 1;
+    // What comes from its files stays in their order.
+    let hash_seed = source.manifest.as_ref().and_then(|manifest| manifest.hash_seed);
     let mut parts: Vec<Part> = Vec::with_capacity(into.shards);
     let done = fill(source, into, &stem, serial, &mut parts, tell).and_then(|restored| {
-        seal(into, &stem, serial, &mut parts)?;
+        seal(into, &stem, serial, hash_seed, &mut parts)?;
         Ok(Restored { bytes: parts.iter().map(|part| part.bytes).sum(), ..restored })
     });
     if done.is_err() {
@@ -184,7 +186,7 @@ fn put(part: &mut Part, entry: &Entry<'_>) -> Result<(), String> {
 }
 
 /// The ends of the files, to the device with them; then the manifest makes them count.
-fn seal(into: &Target<'_>, stem: &str, serial: u64, parts: &mut [Part]) -> Result<(), String> {
+fn seal(into: &Target<'_>, stem: &str, serial: u64, hash_seed: Option<u64>, parts: &mut [Part]) -> Result<(), String> {
     let mut files = Vec::with_capacity(parts.len());
     for part in parts {
         part.flush()?;
@@ -193,7 +195,7 @@ fn seal(into: &Target<'_>, stem: &str, serial: u64, parts: &mut [Part]) -> Resul
         part.file.sync_all().map_err(part.said())?;
         files.push(manifest::File { name: part.name.clone(), keys: part.keys, bytes: part.bytes, crc64 });
     }
-    let manifest = Manifest { serial, time_ms: into.now_ms, version: version::TORC.into(), files };
+    let manifest = Manifest { serial, time_ms: into.now_ms, version: version::TORC.into(), hash_seed, files };
     let path = into.dir.join(manifest::manifest_name(stem));
     let mut new = path.clone().into_os_string();
     new.push(".new");

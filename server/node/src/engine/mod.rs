@@ -278,7 +278,8 @@ impl Engine {
         let live = process.live();
         let shards = process.shards;
         let rows = command::table::rows().collect::<Vec<_>>();
-        let mut store = Store::new(store::StoreOptions { databases: live.limits.databases, seed });
+        let mut store =
+            Store::new(store::StoreOptions { databases: live.limits.databases, seed, hash_seed: process.hash_seed() });
         store.tune(live.tuning);
         Engine {
             me,

@@ -287,6 +287,7 @@ impl Engine {
                     serial,
                     time_ms: plan.began_ms,
                     version: version::TORC.into(),
+                    hash_seed: Some(self.process.hash_seed()),
                     files: snapshot.parts.iter().flatten().cloned().collect(),
                 };
                 let obsolete = snapshot.obsolete.clone();

@@ -232,7 +232,7 @@ mod tests {
         assert_eq!(found.kept.serial, 3);
 
         let file = |name: &str, bytes| manifest::File { name: name.into(), keys: 1, bytes, crc64: 0 };
-        let of = |files| Manifest { serial: 2, time_ms: 1, version: "0".into(), files }.draw();
+        let of = |files| Manifest { serial: 2, time_ms: 1, version: "0".into(), hash_seed: None, files }.draw();
         folder.write("dump-0000000002-0.rdb", "whole");
         folder.write("dump.manifest", &of(vec![file("dump-0000000002-0.rdb", 5)]));
         folder.write("dump.manifest.new", "half");

@@ -123,6 +123,7 @@ impl Sim {
         settings.dir = FOLDER.into();
         tweak(&mut settings);
         let process = Arc::new(Process::new(shards, facts, settings, Log::in_memory(Level::Warning), || 0));
+        process.hash_with(seed);
         {
             let mut saves = process.persist.saves();
             saves.lock = Some(Lock::pretended(Path::new(FOLDER)));

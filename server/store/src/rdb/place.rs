@@ -2,7 +2,7 @@
 
 use super::read::{self, Elements, Form, Parsed, Parsing};
 use super::{BadData, kind};
-use crate::cell::Cell;
+use crate::cell::{Body, Cell};
 use crate::hash::{Fields, HashCell};
 use crate::journal::Journal;
 use crate::list::End;
@@ -121,6 +121,20 @@ impl Placing {
     }
 }
 
+/// A collection of fewer is not told how many there will be.
+const EXPECTED_LEAST: usize = 256;
+
+/// How many members a collection will have; None: they are there.
+fn expect_members(cell: &mut Cell<'_>, members: Option<usize>) {
+    if let Some(Body::Object(_)) = cell.body() {
+        cell.change_object(|object, ground, _| match (object.members_mut(), members) {
+            (Some(all), Some(count)) => all.expect(ground, count),
+            (Some(all), None) => all.expect_no_more(),
+            (None, _) => {}
+        });
+    }
+}
+
 impl Filling {
     fn new(parsed: Parsed, placed: Placed) -> Filling {
         Filling { parsed, placed, at: 0, n: 0, large: false }
@@ -128,6 +142,27 @@ impl Filling {
 
     /// Adds about `count` elements. True when that is all. Only while they are placed is it seen whether two are the same.
     fn step(&mut self, cell: &mut Cell<'_>, count: usize) -> Result<bool, BadData> {
+        let members = match &self.parsed {
+            Parsed::Set { members, .. } | Parsed::Zset { members, .. } => members.count,
+            Parsed::Hash { pairs, .. } => pairs.count / 2,
+            _ => 0,
+        };
+        if members < EXPECTED_LEAST {
+            return self.add(cell, count);
+        }
+        // With the first it is a table, which then grows no more.
+        if self.at == 0 {
+            self.add(cell, 1)?;
+            expect_members(cell, Some(members));
+        }
+        let done = self.add(cell, count)?;
+        if done {
+            expect_members(cell, None);
+        }
+        Ok(done)
+    }
+
+    fn add(&mut self, cell: &mut Cell<'_>, count: usize) -> Result<bool, BadData> {
         let now_ms = cell.now_ms;
         match &self.parsed {
             Parsed::Set { .. } => cell.place(|cell| self.set(cell, count)),

@@ -37,7 +37,7 @@ impl Dice {
 }
 
 pub fn store(databases: u16, seed: u64, segment_length: usize) -> Store {
-    Store::with_segment_length(StoreOptions { databases, seed }, segment_length)
+    Store::with_segment_length(StoreOptions { databases, seed, hash_seed: seed }, segment_length)
 }
 
 pub fn tuning(policy: Policy) -> Tuning {
