@@ -421,7 +421,9 @@ fn walks_keep_their_promise_during_churn() {
                     assert!(calls < 20_000, "{what}: a SCAN without end");
                     // What others do meanwhile: tables grow, keys come and go, other databases are emptied.
                     for &client in &churners {
-                        for _ in 0..rng.below(12) {
+                        // Who is behind with its asks makes no more: the end comes when all are answered.
+                        let count = if sim.clients[client].to.len() > 20_000 { 0 } else { rng.below(12) };
+                        for _ in 0..count {
                             let (k, l) =
                                 (format!("churn:{}", rng.below(churn_max)), format!("churn:{}", rng.below(churn_max)));
                             let words: &[&str] = match rng.below(10) {
@@ -463,9 +465,9 @@ fn walks_keep_their_promise_during_churn() {
                 assert!((stable.len()..=stable.len() + churn_max).contains(&size), "{what}: DBSIZE {size}");
             }
             sim.settle(&what);
-            // What was written last reaches its deadline.
+            // What was written last reaches its deadline. One step of twelve, or so, is a turn of a shard.
             sim.advance(5000);
-            (0..40 * shards).for_each(|_| sim.step());
+            (0..400 * shards).for_each(|_| sim.step());
             let Value::Int(size) = ask(&mut sim, walker, &["DBSIZE"], &what) else { panic!("{what}") };
             assert_eq!(texts(&ask(&mut sim, walker, &["KEYS", "*"], &what)).len() as i64, size, "{what}");
             ask(&mut sim, walker, &["FLUSHALL"], &what);

@@ -26,6 +26,8 @@ use crate::store::Store;
 use crate::stream::Id;
 use crate::{Deadline, Encoding};
 use base::DbId;
+use foldhash::fast::FixedState;
+use std::hash::BuildHasher;
 
 /// So many versions are given out for one effect.
 pub(crate) const VERSIONS_STRIDE: u64 = 1 << 16;
@@ -130,9 +132,29 @@ impl Standing {
     }
 }
 
+/// Keys fall into so many places.
+pub const PLACES: usize = 1 << 12;
+
+/// Where a key falls: any two keys in one place are taken for the same by whoever asks what has changed.
+#[inline]
+pub fn place_of(db: DbId, key: &[u8]) -> u16 {
+    (FixedState::with_seed(db.0.into()).hash_one(key) % PLACES as u64) as u16
+}
+
+/// What has changed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Changed {
+    /// A key that falls here.
+    Key(u16),
+    /// Maybe all.
+    All,
+}
+
 /// Effects that nobody has taken yet.
 #[derive(Default)]
 pub struct Journal {
+    /// What they change, if that is asked for.
+    changed: Option<Vec<Changed>>,
     bytes: Vec<u8>,
     db: DbId,
     /// The key of what is noted next, and whether it was written.
@@ -164,6 +186,9 @@ impl Journal {
             push_number(&mut self.bytes, u64::from(self.db.0));
             push_text(&mut self.bytes, &self.key);
             self.written = true;
+            if let Some(changed) = &mut self.changed {
+                changed.push(Changed::Key(place_of(self.db, &self.key)));
+            }
             self.begin_body();
         }
         self.bytes.push(op as u8);
@@ -204,10 +229,18 @@ impl Journal {
 
     pub(crate) fn flush(&mut self, db: DbId) {
         self.whole(Op::Flush).number(db.0.into());
+        self.all_changed();
     }
 
     pub(crate) fn swap(&mut self, a: DbId, b: DbId) {
         self.whole(Op::Swap).number(a.0.into()).number(b.0.into());
+        self.all_changed();
+    }
+
+    fn all_changed(&mut self) {
+        if let Some(changed) = &mut self.changed {
+            changed.push(Changed::All);
+        }
     }
 
     pub(crate) fn versions(&mut self, up_to: u64) {
@@ -453,6 +486,20 @@ impl Store {
     #[inline]
     pub fn has_effects(&self) -> bool {
         self.journal.as_ref().is_some_and(|journal| !journal.bytes.is_empty())
+    }
+
+    /// Whether it is told what effects change (`take_changed`).
+    pub fn tell_changed(&mut self, tells: bool) {
+        if let Some(journal) = &mut self.journal {
+            journal.changed = tells.then(Vec::new);
+        }
+    }
+
+    /// What was changed since the last call.
+    pub fn take_changed(&mut self, mut visit: impl FnMut(Changed)) {
+        if let Some(changed) = self.journal.as_mut().and_then(|journal| journal.changed.as_mut()) {
+            changed.drain(..).for_each(&mut visit);
+        }
     }
 
     /// Appends to `out` what was noted since the last call.

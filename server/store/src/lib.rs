@@ -30,7 +30,7 @@ pub use cell::{Body, Cell, Entry, Lifted};
 pub use entry::PACKED_BYTES_MAX;
 pub use fields::Faded;
 pub use image::{Ages, ImageOptions, ImageOut, Step as ImageStep};
-pub use journal::{BadEffects, Journal};
+pub use journal::{BadEffects, Changed, Journal, PLACES, place_of};
 pub use members::{Member, Members};
 pub use object::{Held, Object};
 pub use rng::Rng;

@@ -208,7 +208,7 @@ fn count_keys_in_slot(engine: &mut Engine, index: u32, args: Args<'_>) -> Served
     };
     let db = engine.conns[index as usize].db;
     let owner = engine.owner_of_slot(slot);
-    engine.gather_from(
+    engine.gather_keys(
         index,
         &[owner],
         move |_| {

@@ -192,7 +192,7 @@ fn at_key(
     look: fn(store::Entry<'_>, Facts<'_>) -> Result<String, Fault>,
 ) -> Served {
     let (db, owner, key) = (engine.conns[index as usize].db, engine.owner(key), key.to_vec());
-    engine.gather_from(
+    engine.gather_keys(
         index,
         &[owner],
         move |e| {

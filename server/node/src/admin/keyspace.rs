@@ -19,7 +19,7 @@ pub(super) fn dbsize(engine: &mut Engine, index: u32) -> Served {
     }
     let db = engine.conns[index as usize].db;
     let shards = engine.shards_behind(index);
-    engine.gather_from(
+    engine.gather_keys(
         index,
         &shards,
         move |e| Answer::Now(e.store.len(db)),
@@ -36,7 +36,7 @@ pub(super) fn keys(engine: &mut Engine, index: u32, args: Args<'_>) -> Served {
     let db = engine.conns[index as usize].db;
     let pattern: Vec<u8> = args.at(1).to_vec();
     let shards = engine.shards_behind(index);
-    engine.gather_from(
+    engine.gather_keys(
         index,
         &shards,
         move |_| {
@@ -117,7 +117,7 @@ pub(super) fn scan(engine: &mut Engine, index: u32, args: Args<'_>) -> Served {
     // is told in one reply, as Redis tells it.
     let asked: Vec<ShardId> = (shard..if place == 0 { shards } else { shard + 1 }).map(|s| ShardId(s as u16)).collect();
     let count = count.min(i32::MAX as i64) as usize;
-    engine.gather_from(
+    engine.gather_keys(
         index,
         &asked,
         move |e| {
@@ -193,7 +193,7 @@ pub(super) fn randomkey(engine: &mut Engine, index: u32) -> Served {
     }
     let db = engine.conns[index as usize].db;
     let shards = engine.shards_behind(index);
-    engine.gather_from(
+    engine.gather_keys(
         index,
         &shards,
         move |e| {

@@ -4,7 +4,8 @@
 //! Each shard writes a **segment**: a head, then frames. A snapshot's point in time is where a segment of the snapshot's serial
 //! begins on every shard, so that a start needs the last snapshot and the segments that are not older. Segments of one run of
 //! the log (a start, or CONFIG SET appendonly yes) make one **stream** a shard: its records are numbered on from segment to
-//! segment.
+//! segment. Each segment begins with a record of nothing: one that has no record has lost its first, and nothing behind it
+//! was ever sure.
 //!
 //! A **frame** is what was written together: records under one checksum. It says up to which record its stream was on the
 //! device when it was made. So a frame that is no frame can be told apart: where nothing behind it claims that it was on the

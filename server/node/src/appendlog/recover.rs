@@ -153,7 +153,12 @@ impl Stream {
 
     /// The number of its first record, whether it is there or not. Older ones are in a snapshot.
     fn start(&self) -> u64 {
-        self.segments.first().and_then(|segment| segment.start).unwrap_or(0)
+        self.known_start().unwrap_or(0)
+    }
+
+    /// None: the first record of its first segment is lost, and so all that follows.
+    fn known_start(&self) -> Option<u64> {
+        self.segments.first().and_then(|segment| segment.start)
     }
 
     /// Behind its last record.
@@ -309,7 +314,14 @@ fn run_of(run: u64, sets: BTreeMap<u64, Vec<Segment>>) -> Result<Option<Run>, St
 /// Of the last run what was torn does not count, nor what depends on it.
 fn cut_last(run: &mut Run, truncated_ok: bool, told: &mut Vec<String>) -> Result<(), String> {
     for stream in &mut run.streams {
-        let durable = stream.segments.iter().map(|segment| segment.durable).max().unwrap_or(0);
+        let durable = match stream.known_start() {
+            Some(_) => stream.segments.iter().map(|segment| segment.durable).max().unwrap_or(0),
+            // What is older is in a snapshot. That nothing was lost before it is what no segment may say.
+            None => {
+                let says = |segment: &&Segment| segment.start.is_some_and(|start| segment.durable >= start);
+                stream.segments.iter().find(says).map_or(0, |segment| segment.durable)
+            }
+        };
         let mut end = stream.start();
         let mut kept = stream.segments.len();
         for (n, segment) in stream.segments.iter().enumerate() {
@@ -464,6 +476,27 @@ mod tests {
         // Unless it was on the device: then it was there.
         let sure = segment(&new, 3, &[(0, 0, 3)]);
         assert!(put_together(vec![scanned(&old, &first[..first.len() - 20]), scanned(&new, &sure)], 0, true).is_err());
+    }
+
+    /// Where the segment that a snapshot goes on with has no record, not even its first, nothing behind it was sure: unless
+    /// it says that it was.
+    #[test]
+    fn what_comes_behind_a_lost_segment_does_not_count() {
+        let (lost, next) = (head(2, 1, 0, 1), head(3, 1, 0, 1));
+        for (durable, refused) in [(0, false), (2, false), (6, false), (7, true), (8, true)] {
+            let behind = segment(&next, 7, &[(0, 0, durable)]);
+            let found = put_together(vec![scanned(&lost, &lost.draw()), scanned(&next, &behind)], 2, true);
+            assert_eq!(found.is_err(), refused, "{durable}: {found:?}");
+            if let Ok(log) = found {
+                assert_eq!((ends(&log), log.told.len()), (vec![vec![0]], 1));
+            }
+        }
+        // The next run builds on that, and finds it again.
+        let behind = segment(&next, 7, &[(0, 0, 2)]);
+        let later = Head { previous: 1, ends: vec![0], ..head(4, 4, 0, 1) };
+        let whole =
+            [scanned(&lost, &lost.draw()), scanned(&next, &behind), scanned(&later, &segment(&later, 0, &[(0, 0, 0)]))];
+        assert_eq!(ends(&put_together(whole.to_vec(), 2, true).unwrap()), [[0], [1]]);
     }
 
     #[test]

@@ -19,11 +19,12 @@ use crate::files::{Ask, FileId, LogAsk};
 use crate::persist::{Asker, Gate};
 use crate::session::Passed;
 use crate::shard::locks::TxId;
-use base::{Fault, Out, Reply, ShardId};
+use base::{DbId, Fault, Out, Reply, ShardId};
 use std::collections::{HashMap, VecDeque};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use store::{Changed, place_of};
 
 /// Without a sync for each write: so many bytes leave at once, fewer when this time has passed, µs.
 const HAND_OVER_BYTES: usize = 64 << 10;
@@ -96,6 +97,7 @@ pub(super) struct Append {
     spare: Vec<u8>,
     /// How much was sure when it was told last.
     told: u64,
+    recent: Recent,
     /// Shards that know numbers of this one's records.
     owes: Vec<bool>,
     /// Connections with a gate.
@@ -103,6 +105,16 @@ pub(super) struct Append {
     /// Transactions of which this shard waits to hear where they are recorded: for whose reply, and how many are missing.
     landings: HashMap<TxId, (Origin, usize)>,
     waits: Vec<Wait>,
+}
+
+/// Where each key was changed last, in which record: who reads a key waits for that one and not for all. Keys that fall
+/// together wait for each other's.
+#[derive(Default)]
+struct Recent {
+    /// By `store::place_of`: the last record is below this number. Empty while nobody waits.
+    until: Vec<u64>,
+    /// The same of all keys.
+    all: u64,
 }
 
 /// A client of WAITAOF.
@@ -120,9 +132,36 @@ impl Engine {
 
     /// Whether replies wait for the log now.
     pub(super) fn renew_gating(&mut self) {
-        self.gating = self.append.on
+        let gating = self.append.on
             && self.live.appendfsync == FsyncPolicy::Always
             && self.process.persist.log.mode() == Mode::On;
+        if gating == self.gating {
+            return;
+        }
+        self.gating = gating;
+        self.store.tell_changed(gating);
+        // What changed before is not known.
+        let places = if gating { store::PLACES } else { 0 };
+        self.append.recent = Recent { until: vec![0; places], all: self.effects.made };
+    }
+
+    /// What was done since the last time is in the record before this number, or, if `held`, is one of many things that are.
+    pub(super) fn note_changed(&mut self, held: bool) {
+        let (until, recent) = (self.effects.made, &mut self.append.recent);
+        self.store.take_changed(|changed| match changed {
+            Changed::Key(place) => recent.until[usize::from(place)] = until,
+            Changed::All => recent.all = until,
+        });
+        if held {
+            recent.all = until;
+        }
+    }
+
+    /// How many records a reply that tells of these keys must wait for, where there are any (`unsure`). 0: none.
+    pub(super) fn unsure_of<'k>(&self, keys: impl Iterator<Item = (DbId, &'k [u8])>) -> u64 {
+        let recent = &self.append.recent;
+        let until = keys.map(|(db, key)| recent.until[usize::from(place_of(db, key))]).fold(recent.all, u64::max);
+        if self.process.persist.log.sure(self.me) >= until { 0 } else { until }
     }
 
     /// The reply at `origin` tells of what this shard has recorded below `until`.
@@ -367,6 +406,7 @@ impl Engine {
         // What was just noted for the first goes to it.
         let start = self.append.framed - self.append.origin;
         self.append.segment = Some(Segment { start, ..prepared.segment });
+        self.record_nothing();
         if begins && !self.effects.is_empty() {
             // So that who wrote nothing since the beginning waits for nothing.
             self.hand_over(true);

@@ -210,12 +210,17 @@ impl Engine {
             if tell {
                 engine.tell_record(id, coordinator);
             }
+            // Before others may write.
+            let unsure = engine.unsure();
             engine.release(id);
             let made = std::mem::take(&mut made);
             if coordinator == engine.me {
-                engine.cut_made(id, coordinator, made);
+                engine.cut_made(id, coordinator, made, unsure);
             } else {
-                let mail = Mail::Made { id, shard: engine.me, made };
+                if unsure > 0 {
+                    engine.owe(coordinator);
+                }
+                let mail = Mail::Made { id, shard: engine.me, made, unsure };
                 engine.outbox[coordinator.index()].mail(mail);
             }
             engine.pump();
@@ -288,11 +293,16 @@ impl Engine {
     }
 
     /// A shard has run its part.
-    pub(super) fn cut_made(&mut self, id: TxId, shard: ShardId, made: Made) {
+    pub(super) fn cut_made(&mut self, id: TxId, shard: ShardId, made: Made, unsure: u64) {
         let cutting = self.cuts.get_mut(&id).expect("a part comes once, from each shard that was asked");
+        let origin = cutting.origin;
         cutting.made[shard.index()] = made;
         cutting.missing -= 1;
-        if cutting.missing > 0 {
+        let all = cutting.missing == 0;
+        if unsure > 0 {
+            self.need(origin, shard, unsure);
+        }
+        if !all {
             return;
         }
         let Cutting { cut, origin, owners, mut made, .. } = self.cuts.remove(&id).expect("looked up above");

@@ -100,6 +100,8 @@ impl Engine {
     pub(super) fn hold_effects(&mut self, held: &mut Vec<u8>) {
         if self.store.has_effects() {
             self.store.take_effects(held);
+            // It is noted when it becomes a record; until then its keys are held.
+            self.store.take_changed(|_| {});
         }
     }
 
@@ -111,7 +113,14 @@ impl Engine {
         }
     }
 
+    /// A record without effects: where a segment begins one tells its number, so that one without any has lost them.
+    pub(super) fn record_nothing(&mut self) {
+        self.effects.records.push(Record { unix_ms: self.now.ms(), tx: 0, parties: 0, len: 0 });
+        self.effects.made += 1;
+    }
+
     fn record_now(&mut self, held: &mut Vec<u8>, share: Share) {
+        let is_held = !held.is_empty();
         let effects = &mut self.effects;
         let before = effects.bytes.len();
         effects.bytes.append(held);
@@ -121,6 +130,9 @@ impl Engine {
             let Share { tx, parties } = share;
             effects.records.push(Record { unix_ms: self.now.ms(), tx, parties, len });
             effects.made += 1;
+            if self.gating {
+                self.note_changed(is_held);
+            }
         }
     }
 }

@@ -71,7 +71,8 @@ impl Engine {
         fold: impl FnOnce(&mut Engine, Vec<P>, &mut dyn Reply) + 'static,
     ) {
         let shards: Vec<ShardId> = (0..self.shards() as u16).map(ShardId).collect();
-        self.gather_from(index, &shards, each, fold);
+        let (origin, dialect, silent) = self.begin_gather(index);
+        self.gather_for(origin, dialect, silent, &shards, each, fold);
     }
 
     /// Asks every shard for what has no reply of its own; `then` has the parts in the order of the shards.
@@ -85,20 +86,55 @@ impl Engine {
         self.gather_for(nobody, Dialect::Resp2, true, &shards, each, move |engine, parts, _| then(engine, parts));
     }
 
-    /// The same of some shards only.
-    pub fn gather_from<P: Send + 'static>(
+    /// Asks some shards about keys: the reply waits for the records that it may tell of.
+    pub fn gather_keys<P: Send + 'static>(
         &mut self,
         index: u32,
         shards: &[ShardId],
         each: impl Fn(&mut Engine) -> Answer<P> + Send + Sync + 'static,
         fold: impl FnOnce(&mut Engine, Vec<P>, &mut dyn Reply) + 'static,
     ) {
+        let (origin, dialect, silent) = self.begin_gather(index);
+        let home = self.me;
+        // What a part may tell of: whose records, below which number.
+        let tells_of = move |engine: &mut Engine| {
+            let unsure = engine.unsure();
+            if unsure > 0 && home != engine.me {
+                engine.owe(home);
+            }
+            (engine.me, unsure)
+        };
+        let each = move |engine: &mut Engine| match each(engine) {
+            Answer::Now(part) => Answer::Now((tells_of(engine), part)),
+            Answer::Later(mut step) => {
+                let told: Slices<((ShardId, u64), P)> = Box::new(move |engine: &mut Engine| {
+                    let part = step(engine)?;
+                    Some((tells_of(engine), part))
+                });
+                Answer::Later(told)
+            }
+        };
+        self.gather_for(
+            origin,
+            dialect,
+            silent,
+            shards,
+            each,
+            move |engine, parts: Vec<((ShardId, u64), P)>, reply| {
+                let told = parts.iter().map(|&(told, _)| told).filter(|&(_, unsure)| unsure > 0);
+                told.for_each(|(shard, unsure)| engine.need(origin, shard, unsure));
+                fold(engine, parts.into_iter().map(|(_, part)| part).collect(), reply);
+            },
+        );
+    }
+
+    /// A connection's present ask becomes a question.
+    fn begin_gather(&mut self, index: u32) -> (Origin, Dialect, bool) {
         let conn = &mut self.conns[index as usize];
         conn.fence = true;
         let (silent, dialect) = (conn.silent, conn.dialect);
         // A silent one keeps a place too: the next question waits for this one, and none of them pile up.
-        let origin = self.place(index);
-        self.gather_for(origin, dialect, silent, shards, each, fold);
+        (self.place(index), dialect, silent)
     }
 
     fn gather_for<P: Send + 'static>(

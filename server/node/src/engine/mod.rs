@@ -59,6 +59,8 @@ pub enum Mail {
         id: TxId,
         shard: ShardId,
         fetched: Vec<command::together::Found>,
+        /// What was fetched may tell of this shard's records below this number; 0: of none that a reply must wait for.
+        unsure: u64,
     },
     Yield {
         id: TxId,
@@ -78,6 +80,8 @@ pub enum Mail {
         id: TxId,
         shard: ShardId,
         made: cut::Made,
+        /// As of what was fetched.
+        unsure: u64,
     },
     /// Do this on your shard and send back what comes of it.
     Gather {

@@ -228,7 +228,7 @@ impl Engine {
         let (job, walk) = (ctx.job, ctx.walk);
         if self.gating && walk.is_none() {
             self.record();
-            self.after = if self.effects.made > made { self.effects.made } else { 0 };
+            self.after = if self.effects.made > made { self.effects.made } else { self.tells_of(row, args, manner.db) };
         }
         match (walk, job) {
             (Some(walk), _) => {
@@ -238,6 +238,22 @@ impl Engine {
             }
             (None, Some(job)) => Some(Rest::Job(job)),
             (None, None) => wait.map(Rest::Wait),
+        }
+    }
+
+    /// How many records a reply to an ask that changed nothing tells of.
+    fn tells_of(&mut self, row: &'static Row, args: Args<'_>, db: DbId) -> u64 {
+        let all = self.unsure();
+        if all == 0 {
+            return 0;
+        }
+        let mut keys = Vec::new();
+        match row.run {
+            Run::One(_) | Run::Many(..) if table::keys_of(row, args, &mut keys).is_ok() => {
+                self.unsure_of(keys.iter().map(|&at| (db, args.at(at))))
+            }
+            // Others may look at keys that they do not name.
+            _ => all,
         }
     }
 

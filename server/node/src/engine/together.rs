@@ -402,11 +402,20 @@ impl Engine {
         }
         let (coordinator, read) = (*coordinator, reading.take().expect("it was there above"));
         self.record();
+        let unsure = match (self.unsure(), self.parts.get(&id)) {
+            (1.., Some(Part::Asked { access: Access::Keys { keys, reads, whole: false, .. }, .. })) => {
+                self.unsure_of(reads.iter().map(|&(db, _)| db).zip(keys.args().iter()))
+            }
+            (all, _) => all,
+        };
         if coordinator == self.me {
-            self.granted(id, self.me, read.found);
+            self.granted(id, self.me, read.found, unsure);
             self.pump();
         } else {
-            let mail = Mail::Granted { id, shard: self.me, fetched: read.found };
+            if unsure > 0 {
+                self.owe(coordinator);
+            }
+            let mail = Mail::Granted { id, shard: self.me, fetched: read.found, unsure };
             self.outbox[coordinator.index()].mail(mail);
         }
         true
@@ -514,12 +523,17 @@ impl Engine {
 
     // The coordinator's side.
 
-    pub(super) fn granted(&mut self, id: TxId, shard: ShardId, fetched: Vec<Found>) {
+    pub(super) fn granted(&mut self, id: TxId, shard: ShardId, fetched: Vec<Found>, unsure: u64) {
         let tx = self.txs.get_mut(&id).expect("a grant comes before the commit");
+        let origin = tx.origin;
         let part = tx.parts.iter_mut().find(|p| p.shard == shard).expect("only shards that were asked grant");
         assert!(part.fetched.replace(fetched).is_none(), "a shard grants once, or again after it was yielded to");
         tx.missing -= 1;
-        if tx.missing == 0 {
+        let all = tx.missing == 0;
+        if unsure > 0 {
+            self.need(origin, shard, unsure);
+        }
+        if all {
             let tx = self.txs.remove(&id).expect("looked up above");
             self.commit(id, tx);
         }

@@ -51,11 +51,11 @@ impl Engine {
         match mail {
             Mail::Adopt(newcomer) => self.newcomers.push(newcomer),
             Mail::Lock(ask) => self.lock_part(ask),
-            Mail::Granted { id, shard, fetched } => self.granted(id, shard, fetched),
+            Mail::Granted { id, shard, fetched, unsure } => self.granted(id, shard, fetched, unsure),
             Mail::Yield { id, shard } => self.asked_to_yield(id, shard),
             Mail::Yielded { id } => self.yielded(id),
             Mail::Commit { id, commit, tell } => self.commit_part(id, commit, tell),
-            Mail::Made { id, shard, made } => self.cut_made(id, shard, made),
+            Mail::Made { id, shard, made, unsure } => self.cut_made(id, shard, made, unsure),
             Mail::Gather { id, home, each } => self.gather_part(id, home, each),
             Mail::Part { id, part } => self.gathered(id, part),
             Mail::Feed { conn, generation, bytes } => self.feed(conn, generation, &bytes),

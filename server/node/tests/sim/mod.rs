@@ -4,6 +4,7 @@
 
 pub mod check;
 pub mod disk;
+pub mod registers;
 #[path = "../../../command/tests/common/replay.rs"]
 mod replay;
 
@@ -53,7 +54,7 @@ pub struct Client {
     pub index: u32,
     fd: i32,
     /// On the way to the server.
-    to: VecDeque<u8>,
+    pub to: VecDeque<u8>,
     /// Came back and is not read yet.
     pub from: Vec<u8>,
     /// Handed to the kernel and not sent yet.
