@@ -316,6 +316,15 @@ fn the_log_is_turned_on_and_off_while_the_server_runs() {
     };
     assert_eq!(segments(), 2, "those before the snapshot are gone");
     for (ask, expected) in [
+        // From the page cache past it, and back.
+        ("SET u 5", "+OK"),
+        ("CONFIG SET appendfsync always", "+OK"),
+        ("SET v 6", "+OK"),
+        ("CONFIG SET appendfsync everysec", "+OK"),
+        ("SET w 7", "+OK"),
+        ("CONFIG SET appendfsync always", "+OK"),
+        ("MSET x 8 y 9 z 10", "+OK"),
+        ("MGET u v w x y z", "5 6 7 8 9 10"),
         ("SET d 4", "+OK"),
         ("WAITAOF 1 0 0", "1 0"),
         ("CONFIG SET appendonly no", "+OK"),
@@ -327,6 +336,7 @@ fn the_log_is_turned_on_and_off_while_the_server_runs() {
     assert_eq!(client.info("aof_enabled"), "0");
     let (server, mut client) = restart(server, "yes");
     assert_eq!(client.ask_loaded(&["MGET", "a", "b", "c", "d", "e"]), "1 2 3 4 ");
+    assert_eq!(client.ask_loaded(&["MGET", "u", "v", "w", "x", "y", "z"]), "5 6 7 8 9 10");
     assert_eq!(client.ask_loaded(&["SET", "f", "6"]), "+OK");
     assert_eq!(client.ask_loaded(&["WAITAOF", "1", "0", "0"]), "1 0");
     // Without it the log is not looked at.

@@ -58,6 +58,8 @@ struct Segment {
     salt: u32,
     /// The number of its first record in its run.
     start: u64,
+    /// It was made for writes that are synced each.
+    ahead: bool,
 }
 
 struct Prepared {
@@ -375,9 +377,9 @@ impl Engine {
         };
         let path = plan.folder.join(segment_name(&plan.stem, plan.serial, self.me.index()));
         let id = self.next_file_id();
-        let segment = Segment { id, salt: head.salt(), start: 0 };
-        self.append.prepared = Some(Prepared { segment, coordinator: plan.coordinator, told: false });
         let ahead = self.live.appendfsync == FsyncPolicy::Always;
+        let segment = Segment { id, salt: head.salt(), start: 0, ahead };
+        self.append.prepared = Some(Prepared { segment, coordinator: plan.coordinator, told: false });
         self.file_asks.push(Ask::Log(LogAsk::Begin { id, path, head: head.draw(), ahead }));
         self.active = true;
     }
@@ -413,6 +415,17 @@ impl Engine {
         }
         self.process.persist.log.begin_segment(self.me);
         self.renew_gating();
+        self.go_ahead();
+    }
+
+    /// A segment that was made while writes were not synced each is told when they are.
+    pub(super) fn go_ahead(&mut self) {
+        let always = self.live.appendfsync == FsyncPolicy::Always;
+        if let Some(segment) = self.append.segment.as_mut().filter(|segment| always && !segment.ahead) {
+            segment.ahead = true;
+            self.file_asks.push(Ask::Log(LogAsk::Ahead { id: segment.id }));
+            self.active = true;
+        }
     }
 
     /// It will not be needed.
@@ -542,7 +555,7 @@ impl Engine {
 
     /// All that is recorded leaves.
     fn hand_over(&mut self, sync: bool) {
-        let Some(&Segment { id, salt, start }) = self.append.segment.as_ref() else { return };
+        let Some(&Segment { id, salt, start, .. }) = self.append.segment.as_ref() else { return };
         let append = &mut self.append;
         let mut bytes = std::mem::take(&mut append.spare);
         let first = append.framed;

@@ -167,7 +167,7 @@ impl Engine {
         cutting.made = (0..self.shards()).map(|_| Made::default()).collect();
         cutting.missing = shares.len();
         let parts: Vec<_> =
-            shares.iter().map(|&(shard, _)| TxPart { shard, keys: Vec::new(), fetched: None }).collect();
+            shares.iter().map(|&(shard, _)| TxPart { shard, keys: Vec::new(), fetched: None, unsure: false }).collect();
         let asks = shares.iter().map(|&(shard, _)| (shard, Access::Whole)).collect();
         let (origin, manner) = (cutting.origin, cutting.cut.manner);
         let what = What::Cut { cutting, shares };

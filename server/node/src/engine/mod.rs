@@ -389,6 +389,7 @@ impl Engine {
         self.events.wanted = self.live.notify;
         self.store.note_faded(self.live.notify != 0 || self.events.minded);
         self.renew_gating();
+        self.go_ahead();
     }
 
     /// No session of any shard goes on before `until_us` (`up_us`).

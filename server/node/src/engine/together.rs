@@ -39,7 +39,8 @@ pub enum Access {
 
 /// What a shard is to do before it lets go.
 pub enum Commit {
-    /// (index among the keys that this shard was asked for, database, write), and on how many shards there are some.
+    /// (index among the keys that this shard was asked for, database, write), and how many shards record it, this one among them;
+    /// 0: this one does not.
     Writes(Vec<(usize, DbId, Write)>, u32),
     /// For commands on every key, and on how many shards.
     Run(OnShard, u32),
@@ -144,6 +145,8 @@ pub(super) struct TxPart {
     pub(super) keys: Vec<usize>,
     /// What was read there, once granted.
     pub(super) fetched: Option<Vec<Found>>,
+    /// A crash may take what that tells of: then it takes what is written by it too.
+    pub(super) unsure: bool,
 }
 
 impl Engine {
@@ -199,13 +202,13 @@ impl Engine {
         let mut parts: Vec<TxPart> = Vec::new();
         if self.roams(row, args) {
             let all = (0..self.shards() as u16).map(ShardId);
-            parts.extend(all.map(|shard| TxPart { shard, keys: Vec::new(), fetched: None }));
+            parts.extend(all.map(|shard| TxPart { shard, keys: Vec::new(), fetched: None, unsure: false }));
         }
         for (n, &k) in keys.iter().enumerate() {
             let shard = self.owner(args.at(k));
             match parts.iter_mut().find(|p| p.shard == shard) {
                 Some(part) => part.keys.push(n),
-                None => parts.push(TxPart { shard, keys: vec![n], fetched: None }),
+                None => parts.push(TxPart { shard, keys: vec![n], fetched: None, unsure: false }),
             }
         }
         let asks: Vec<(ShardId, Access)> = parts
@@ -246,7 +249,7 @@ impl Engine {
         let origin = self.place(index);
         let shards = self.shards_behind(index);
         let parts: Vec<TxPart> =
-            shards.iter().map(|&shard| TxPart { shard, keys: Vec::new(), fetched: None }).collect();
+            shards.iter().map(|&shard| TxPart { shard, keys: Vec::new(), fetched: None, unsure: false }).collect();
         let what = What::Whole { run: Arc::new(run), done: Box::new(done), holds: false };
         let asks = shards.into_iter().map(|shard| (shard, Access::Whole)).collect();
         self.start_tx(client, Tx { origin, manner, missing: parts.len(), parts, what }, asks);
@@ -260,7 +263,7 @@ impl Engine {
         let manner = Manner { dialect: Dialect::Resp2, db: DbId::ZERO, no_touch: false, silent: false };
         let shards: Vec<ShardId> = (0..self.shards() as u16).map(ShardId).collect();
         let parts: Vec<TxPart> =
-            shards.iter().map(|&shard| TxPart { shard, keys: Vec::new(), fetched: None }).collect();
+            shards.iter().map(|&shard| TxPart { shard, keys: Vec::new(), fetched: None, unsure: false }).collect();
         let what = What::Whole { run, holds, done: Box::new(move |engine, _| done(engine)) };
         let asks = shards.into_iter().map(|shard| (shard, Access::Whole)).collect();
         self.start_tx(client, Tx { origin, manner, missing: parts.len(), parts, what }, asks);
@@ -447,8 +450,8 @@ impl Engine {
             }
             (Commit::Cut(part), _) => return self.run_cut(id, coordinator, part, tell),
             (Commit::Writes(writes, parties), Access::Keys { keys, whole, .. }) => {
-                let share = if writes.is_empty() { Share::ALONE } else { Share::of(id, parties) };
-                tell &= !writes.is_empty();
+                let share = Share::of(id, parties);
+                tell &= parties > 0;
                 let writes = writes.into_iter();
                 let mut rest = ToWrite { keys, whole, writes, under_way: None, effects: Vec::new(), share };
                 if !self.write_some(&mut rest) {
@@ -528,6 +531,7 @@ impl Engine {
         let origin = tx.origin;
         let part = tx.parts.iter_mut().find(|p| p.shard == shard).expect("only shards that were asked grant");
         assert!(part.fetched.replace(fetched).is_none(), "a shard grants once, or again after it was yielded to");
+        part.unsure = unsure > 0;
         tx.missing -= 1;
         let all = tx.missing == 0;
         if unsure > 0 {
@@ -658,9 +662,12 @@ impl Engine {
             let (part, i) = decided.places[n];
             commits[part].push((i, db, write));
         }
-        let parties = commits.iter().filter(|writes| !writes.is_empty()).count() as u32;
+        let writes_any = commits.iter().any(|writes| !writes.is_empty());
+        let records = |part: &TxPart, writes: &[KeyWrite]| writes_any && (part.unsure || !writes.is_empty());
+        let parties = decided.parts.iter().zip(&commits).filter(|(part, writes)| records(part, writes)).count() as u32;
         self.expect_records(decided.id, decided.origin, parties as usize);
         for (part, writes) in decided.parts.iter().zip(commits) {
+            let parties = if records(part, &writes) { parties } else { 0 };
             self.send_commit(decided.id, part.shard, Commit::Writes(writes, parties));
         }
     }

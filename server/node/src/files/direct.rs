@@ -172,6 +172,8 @@ impl Direct {
                     self.pace.store(STOP, Ordering::Relaxed);
                     return came.ends = true;
                 }
+                // It is so already.
+                Some(LogAsk::Ahead { .. }) => {}
                 Some(LogAsk::Begin { .. } | LogAsk::Drop { .. }) => unreachable!("the thread has these"),
                 None => return,
             }
@@ -280,10 +282,14 @@ mod tests {
     }
 
     fn begun(name: &str) -> (Files, PathBuf, Vec<u8>) {
+        begun_with(name, true)
+    }
+
+    fn begun_with(name: &str, ahead: bool) -> (Files, PathBuf, Vec<u8>) {
         let mut files = tests::files();
         let path = std::env::temp_dir().join(format!("torc-direct-{}-{name}.log", std::process::id()));
         let head = vec![7; BLOCK_BYTES];
-        files.ask(Ask::Log(LogAsk::Begin { id: 1, path: path.clone(), head: head.clone(), ahead: true }));
+        files.ask(Ask::Log(LogAsk::Begin { id: 1, path: path.clone(), head: head.clone(), ahead }));
         assert!(matches!(hear(&mut files, 1)[..], [Event::Finished { id: 1, .. }]));
         (files, path, head)
     }
@@ -316,6 +322,34 @@ mod tests {
             "{heard:?}"
         );
         expected.extend_from_slice(&[8; 100]);
+        assert!(std::fs::read(&path).unwrap() == expected);
+        std::fs::remove_file(&path).unwrap();
+    }
+
+    /// A segment that was begun for writes without syncs goes past the page cache when it is told to; what is asked meanwhile
+    /// comes after what was written.
+    #[test]
+    fn one_of_the_page_cache_goes_past_it() {
+        let (mut files, path, mut expected) = begun_with("turned", false);
+        for n in 0..60usize {
+            if n == 20 {
+                files.ask(Ask::Log(LogAsk::Ahead { id: 1 }));
+            }
+            let bytes: Vec<u8> = (0..n * n * 7 % 10_007).map(|i| (i + n) as u8).collect();
+            expected.extend_from_slice(&bytes);
+            files.ask(Ask::Log(LogAsk::Append { id: 1, bytes, sync: n % 3 > 0 }));
+            // Some are asked for while it turns.
+            if n < 19 || n > 25 {
+                let count = if n == 26 { 8 } else { 1 };
+                let heard = hear(&mut files, count);
+                assert!(heard.iter().all(|event| matches!(event, Event::Appended { .. })), "{n}: {heard:?}");
+                assert_eq!(files.direct.len(), usize::from(n > 25), "{n}");
+            }
+        }
+        files.ask(Ask::Log(LogAsk::Ahead { id: 1 }));
+        files.ask(Ask::Log(LogAsk::End { id: 1 }));
+        let heard = hear(&mut files, 1);
+        assert!(matches!(heard[..], [Event::Finished { .. }]), "{heard:?}");
         assert!(std::fs::read(&path).unwrap() == expected);
         std::fs::remove_file(&path).unwrap();
     }

@@ -162,6 +162,8 @@ pub struct Files {
     log: Option<Sender<Job>>,
     /// Segments that the shard's ring writes.
     direct: Slab<(FileId, Direct)>,
+    /// A segment that is to go past the page cache, and what was asked of it since.
+    turning: Option<(FileId, Vec<LogAsk>)>,
     /// What the ring is to do: it says by the slot what came of it (`done`).
     pub wants: Vec<(usize, Io)>,
     keeper: Arc<Keeper>,
@@ -172,6 +174,10 @@ enum Heard {
     Event(Event),
     /// A segment is made: the ring writes it.
     Direct(FileId, Box<Direct>),
+    /// A segment cannot go past the page cache.
+    Stays {
+        id: FileId,
+    },
     /// Zeros reach to here.
     Zeros {
         id: FileId,
@@ -220,6 +226,7 @@ impl Files {
                     ears,
                     log: None,
                     direct: Slab::new(),
+                    turning: None,
                     wants: Vec::new(),
                     keeper: keeper.clone(),
                 })
@@ -245,16 +252,31 @@ impl Files {
 
     fn ask_log(&mut self, ask: LogAsk) {
         let id = match ask {
-            LogAsk::Append { id, .. } | LogAsk::Sync { id } | LogAsk::End { id } => id,
+            LogAsk::Append { id, .. } | LogAsk::Ahead { id } | LogAsk::Sync { id } | LogAsk::End { id } => id,
             // Whether it was made by then, the thread knows.
             LogAsk::Begin { .. } | LogAsk::Drop { .. } => return self.send(Job::Ask(ask)),
         };
+        if let Some((_, asks)) = self.turning.as_mut().filter(|(turning, _)| *turning == id) {
+            return asks.push(ask);
+        }
         match self.slot(id) {
             Some(slot) => {
                 let events = self.with(slot, |direct, came| direct.ask(id, ask, came));
                 events.into_iter().for_each(|event| self.ears.post(event));
             }
-            None => self.send(Job::Ask(ask)),
+            None => {
+                if let LogAsk::Ahead { id } = ask {
+                    self.turning = Some((id, Vec::new()));
+                }
+                self.send(Job::Ask(ask));
+            }
+        }
+    }
+
+    /// Who has the segment is known: what was asked meanwhile goes there.
+    fn turned(&mut self, id: FileId) {
+        if let Some((_, asks)) = self.turning.take_if(|(turning, _)| *turning == id) {
+            asks.into_iter().for_each(|ask| self.ask_log(ask));
         }
     }
 
@@ -298,7 +320,9 @@ impl Files {
             match job {
                 Job::Ask(LogAsk::Begin { id, .. }) => self.ears.post(Event::Failed { id, error }),
                 // It has ended with what it was to write.
-                Job::Ask(LogAsk::Append { id, .. } | LogAsk::Sync { id } | LogAsk::End { id })
+                Job::Ask(
+                    LogAsk::Append { id, .. } | LogAsk::Ahead { id } | LogAsk::Sync { id } | LogAsk::End { id },
+                )
                 | Job::End { id, .. } => {
                     self.ears.post(Event::Lost { id, error });
                 }
@@ -328,7 +352,9 @@ impl Files {
                 }
                 Heard::Direct(id, direct) => {
                     self.direct.insert((id, *direct));
+                    self.turned(id);
                 }
+                Heard::Stays { id } => self.turned(id),
                 Heard::Zeros { id, result } => {
                     // It may have ended meanwhile.
                     if let Some(slot) = self.slot(id) {

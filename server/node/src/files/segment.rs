@@ -32,6 +32,8 @@ pub enum LogAsk {
     /// `Appended` when it is written, and on the device if that was asked for. After `Unwritten` what was to be written is
     /// kept, and written with the next.
     Append { id: FileId, bytes: Vec<u8>, sync: bool },
+    /// Its writes will be synced each from now on. Nothing is heard of it.
+    Ahead { id: FileId },
     /// `Synced` when all that was written is on the device.
     Sync { id: FileId },
     /// No more comes: `Finished` when all is on the device.
@@ -144,6 +146,21 @@ pub(super) fn run(jobs: &Receiver<Job>, ears: &Ears) {
                     let _ = std::fs::remove_file(&path);
                     ears.post(Event::Failed { id, error: format!("{}: {e}", path.display()) });
                 }
+            },
+            LogAsk::Ahead { id } => match open.remove(&id).map(Segment::go_past_the_cache) {
+                Some(Ok((segment, zeros))) => {
+                    direct.insert(id, segment.path.clone());
+                    ears.post(Heard::Direct(id, Box::new(Direct::new(segment, zeros))));
+                }
+                Some(Err((segment, failure))) => {
+                    match failure {
+                        Failure::Sync(_) => ears.post(segment.failed(id, failure, false)),
+                        // It goes on as it was; who writes finds out why.
+                        Failure::Write(_) => ears.post(Heard::Stays { id }),
+                    }
+                    open.insert(id, segment);
+                }
+                None => ears.post(Heard::Stays { id }),
             },
             LogAsk::Append { id, bytes, sync } => {
                 let Some(segment) = open.get_mut(&id) else { continue };
@@ -277,6 +294,21 @@ impl Segment {
             self.staged.blocks = self.staged.blocks.split_off(whole);
         } else {
             self.staged.blocks.drain(..whole);
+        }
+    }
+
+    /// What was written to the page cache is on the device, and what comes goes there past it; up to where zeros lie.
+    fn go_past_the_cache(mut self) -> Result<(Segment, u64), (Segment, Failure)> {
+        let gone = self.write().and_then(|()| self.file.sync_all().map_err(Failure::Sync)).and_then(|()| {
+            let file = OpenOptions::new().write(true).custom_flags(libc::O_DIRECT).open(&self.path);
+            let file = file.map_err(Failure::Write)?;
+            let from = (self.at + self.filled as u64).next_multiple_of(BLOCK_BYTES as u64);
+            let zeros = write_zeros(&self.path, from, &AtomicU8::new(HURRY)).map_err(Failure::Write)?;
+            Ok((file, zeros))
+        });
+        match gone {
+            Ok((file, zeros)) => Ok((Segment { file, direct: true, ..self }, zeros)),
+            Err(failure) => Err((self, failure)),
         }
     }
 

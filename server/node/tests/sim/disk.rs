@@ -165,6 +165,7 @@ impl Disk {
                 }
                 return Some(Event::Abandoned { id });
             }
+            LogAsk::Ahead { .. } => return None,
             LogAsk::Append { id, bytes, sync } => (id, Some(bytes), sync, false),
             LogAsk::Sync { id } => (id, None, true, false),
             LogAsk::End { id } => (id, None, true, true),
