@@ -339,7 +339,7 @@ mod tests {
             expected.extend_from_slice(&bytes);
             files.ask(Ask::Log(LogAsk::Append { id: 1, bytes, sync: n % 3 > 0 }));
             // Some are asked for while it turns.
-            if n < 19 || n > 25 {
+            if !(19..=25).contains(&n) {
                 let count = if n == 26 { 8 } else { 1 };
                 let heard = hear(&mut files, count);
                 assert!(heard.iter().all(|event| matches!(event, Event::Appended { .. })), "{n}: {heard:?}");
