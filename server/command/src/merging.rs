@@ -4,7 +4,7 @@
 use std::cmp::Ordering;
 
 /// Sorted at once; longer rows are merged of such.
-pub(crate) const RUN: usize = 256;
+const RUN: usize = 256;
 
 /// Places of things on their way into an order.
 pub(crate) struct Merging {

@@ -385,7 +385,8 @@ impl Heap {
     }
 
     /// Gives chunks without a run back, `max` of them; one is kept. True while there are more. Giving one
-    /// back costs some 80 µs, and when a whole database goes its chunks are empty all at once: so this is done in steps.
+    /// back takes the kernel some time (80 µs for a MiB in small pages), and when a whole database goes its chunks are empty all at
+    /// once: so this is done in steps.
     pub fn release(&mut self, max: usize) -> bool {
         for _ in 0..max {
             if self.idle_chunks <= 1 {

@@ -115,6 +115,8 @@ enum Source {
     Kept(Box<Object>),
     /// A string that its entry has no more.
     Text(Bytes),
+    /// What its entry has no more is with the progress (`parts::Long`).
+    Apart,
 }
 
 struct Piece {
@@ -311,11 +313,21 @@ impl Image {
     }
 
     /// Writes what is left of the value that is being written in pieces, which is this entry's, in front of what was written early.
-    /// A string that is being compressed is kept, and goes on.
+    /// Strings that are being compressed are kept, and go on.
     fn finish_piece(&mut self, raw: Ref<'_>, ground: &Ground) {
         let Some(Piece { mut progress, .. }) = self.piece.take() else { return };
         if let (Progress::Packing(_) | Progress::Start, Some(text)) = (&progress, raw.shared()) {
             self.piece = Some(Piece { source: Source::Text(text.clone()), progress });
+            return;
+        }
+        if let Progress::Long(long) = &mut progress {
+            let (mut then, mut bytes) = (long.cut_off(), Vec::new());
+            while !then.is_whole() {
+                let mut to = Writer { out: &mut bytes, shared: None, tools: &mut self.tools };
+                then = go_on(then, raw, ground, &mut to, usize::MAX / 2);
+            }
+            long.append(&bytes);
+            self.piece = Some(Piece { source: Source::Apart, progress });
             return;
         }
         let mut rest = ImageOut { keys: 1, ..ImageOut::default() };
@@ -667,6 +679,7 @@ impl Store {
     /// Goes on with the value that is being written; true if it is whole.
     fn go_on(&mut self, image: &mut Image, upto: usize, out: &mut ImageOut) -> bool {
         let Some(Piece { source, progress }) = image.piece.take() else { return true };
+        image.tools.postpones = true;
         let mut to = image.writer(&mut out.out);
         let (mut progress, mut spot) = (progress, None);
         match &source {
@@ -683,7 +696,13 @@ impl Store {
             }
             Source::Kept(object) => progress = parts::go_on(progress, object, &self.ground, &mut to, upto),
             Source::Text(text) => progress = go_on_text(progress, text, &mut to, upto),
+            Source::Apart => {
+                if let Progress::Long(long) = progress {
+                    progress = long.go_on(&mut to, upto);
+                }
+            }
         }
+        image.tools.postpones = false;
         if !progress.is_whole() {
             image.piece = Some(Piece { source, progress });
             return false;
@@ -700,7 +719,7 @@ impl Store {
         match source {
             Source::Entry { table, hash, .. } => self.unpin_hash(table, hash),
             Source::Kept(object) => self.bury_object(object),
-            Source::Text(_) => {}
+            Source::Text(_) | Source::Apart => {}
         }
     }
 

@@ -771,61 +771,105 @@ fn steps_are_small_and_large_values_are_lent() {
     assert_eq!((lent, keys), (1, 5_001));
 }
 
-/// Strings of any length are compressed, in slices, also when the key goes or changes in the middle of it.
+/// The file of an image that is taken in small steps, after `stop_at` of which `change` happens.
+fn file_of(store: &mut Store, compress: bool, stop_at: usize, change: impl Fn(&mut Store)) -> Vec<u8> {
+    store.begin_image(START_MS, ImageOptions { compress, ..ImageOptions::default() });
+    let (mut bytes, mut steps) = (Vec::new(), 0);
+    write::begin(&mut bytes, VERSION_TIMED);
+    loop {
+        let mut out = ImageOut::default();
+        let step = store.image_step(1_000, &mut out);
+        let done = step == ImageStep::Done;
+        if let ImageStep::Large { db, key } = step {
+            store.image_piece(db, &key, 1_000, &mut out);
+        }
+        // A search that finds nothing goes on by so much at once.
+        let lent: usize = out.out.shared.iter().map(|(_, text)| text.len()).sum();
+        assert!(steps > stop_at || out.out.len() - lent < 6_000, "{} bytes in one step", out.out.len());
+        bytes.extend_from_slice(&out.out.to_vec());
+        steps += 1;
+        if steps == stop_at {
+            change(store);
+        }
+        if done {
+            break;
+        }
+    }
+    store.end_image();
+    let sum = crc64(0, &bytes);
+    write::end(&mut bytes, sum, true);
+    bytes
+}
+
+fn loaded(bytes: &[u8]) -> All {
+    let mut loaded = common::store(1, 7, 64);
+    let mut reader = Reader::new(ReadOptions::default());
+    reader.feed(bytes);
+    loop {
+        match reader.next().expect("it is a file") {
+            Item::Entry(entry) => {
+                let mut cell = loaded.cell(DbId(0), entry.key, START_MS);
+                cell.put_rdb(entry.value, Placed::ByThresholds).expect("it is a value");
+            }
+            Item::End => break,
+            Item::NeedMore => panic!("it is cut off"),
+            _ => {}
+        }
+    }
+    copy(&loaded, START_MS)
+}
+
+/// Strings of any length are compressed, in slices, whether they are values, fields' values or elements of lists; also when the key
+/// goes or changes in the middle of it.
 #[test]
 fn long_strings_are_compressed_in_slices() {
     let (tame, mut dice) = (b"a line of text that is there again and again\n".repeat(20_000), Dice::new(5));
     let noise: Vec<u8> = (0..300_000).map(|_| dice.below(256) as u8).collect();
     let half = [&noise[..200_000], &tame[..]].concat();
     for (text, most) in [(&tame, tame.len() / 10), (&noise, noise.len() + 100), (&half, half.len() / 2)] {
-        for stop_at in [usize::MAX, 3, 40] {
-            for compress in [true, false] {
-                let mut store = store(1, 7, 64);
-                store.cell(DbId(0), b"key", START_MS).put(text, Put::default());
-                store.cell(DbId(0), b"small", START_MS).put(b"after", Put::default());
-                store.begin_image(START_MS, ImageOptions { compress, ..ImageOptions::default() });
-                let (mut bytes, mut steps) = (Vec::new(), 0);
-                write::begin(&mut bytes, VERSION_TIMED);
-                loop {
-                    let mut out = ImageOut::default();
-                    let step = store.image_step(1_000, &mut out);
-                    let done = step == ImageStep::Done;
-                    if let ImageStep::Large { db, key } = step {
-                        store.image_piece(db, &key, 1_000, &mut out);
-                    }
-                    // A search that finds nothing goes on by so much at once.
-                    let lent: usize = out.out.shared.iter().map(|(_, text)| text.len()).sum();
-                    assert!(out.out.len() - lent < 6_000, "{} bytes in one step", out.out.len());
-                    bytes.extend_from_slice(&out.out.to_vec());
-                    steps += 1;
-                    if steps == stop_at {
-                        store.cell(DbId(0), b"key", START_MS).put(b"another", Put::default());
-                    }
-                    if done {
-                        break;
-                    }
-                }
-                store.end_image();
-                assert!(!compress || bytes.len() < most, "{} of {}", bytes.len(), text.len());
-                let sum = crc64(0, &bytes);
-                write::end(&mut bytes, sum, true);
-                let mut loaded = common::store(1, 7, 64);
-                let mut reader = Reader::new(ReadOptions::default());
-                reader.feed(&bytes);
-                loop {
-                    match reader.next().expect("it is a file") {
-                        Item::Entry(entry) => {
-                            let mut cell = loaded.cell(DbId(0), entry.key, START_MS);
-                            cell.put_rdb(entry.value, Placed::ByThresholds).expect("it is a value");
+        let texts: Vec<Vec<u8>> =
+            [&b"first"[..], text, b"second", text, b"12", b"last"].iter().map(|text| text.to_vec()).collect();
+        let fields: BTreeMap<Vec<u8>, (Vec<u8>, Option<u64>)> =
+            texts.iter().enumerate().map(|(n, text)| (vec![b'0' + n as u8], (text.clone(), None))).collect();
+        for (value, times) in [(Plain::String(text.clone()), 1), (Plain::List(texts), 2), (Plain::Hash(fields), 2)] {
+            for (stop_at, removes) in [(usize::MAX, false), (3, false), (40, false), (40, true), (2_000, false)] {
+                for compress in [true, false] {
+                    let what = || format!("{stop_at} {removes} {compress}");
+                    let mut store = store(1, 7, 64);
+                    let mut cell = store.cell(DbId(0), b"key", START_MS);
+                    match &value {
+                        Plain::List(texts) => texts.iter().for_each(|text| {
+                            cell.list_mut().push(End::Tail, std::iter::once(&text[..]));
+                        }),
+                        Plain::Hash(fields) => {
+                            let mut hash = HashCell::new(cell).expect("there is nothing");
+                            fields.iter().for_each(|(field, (value, _))| {
+                                hash.put(field, value, Deadline::None);
+                            });
                         }
-                        Item::End => break,
-                        Item::NeedMore => panic!("it is cut off"),
-                        _ => {}
+                        _ => drop(cell.put(text, Put::default())),
                     }
+                    store.cell(DbId(0), b"small", START_MS).put(b"after", Put::default());
+                    let bytes = file_of(&mut store, compress, stop_at, |store| {
+                        let mut cell = store.cell(DbId(0), b"key", START_MS);
+                        match &value {
+                            _ if removes => drop(cell.remove()),
+                            Plain::List(_) => drop(cell.list_mut().push(End::Head, std::iter::once(&b"another"[..]))),
+                            Plain::Hash(_) => {
+                                let mut hash = HashCell::new(cell).expect("it is a hash");
+                                hash.put(b"another", b"value", Deadline::None);
+                            }
+                            _ => drop(cell.put(b"another", Put::default())),
+                        }
+                    });
+                    store.verify();
+                    // A collection that is changed meanwhile is written at once; what was begun of it goes on.
+                    let small = compress && (times == 1 || stop_at == usize::MAX || removes);
+                    assert!(!small || bytes.len() < most * times, "{} of {}: {}", bytes.len(), text.len(), what());
+                    let all = loaded(&bytes);
+                    assert_eq!(all.len(), 2);
+                    assert!(all[&(0, b"key".to_vec())].value == value, "{}", what());
                 }
-                let all = copy(&loaded, START_MS);
-                assert_eq!(all.len(), 2);
-                assert!(all[&(0, b"key".to_vec())].value == Plain::String(text.clone()), "{stop_at} {compress}");
             }
         }
     }

@@ -5,7 +5,7 @@
 //! order of a scan, sorted sets by rank, streams by node, then group by group what is pending, and the consumers.
 
 use super::kind;
-use super::lzf::Packing;
+use super::lzf::{Packing, Slice};
 use super::stream as log;
 use super::write::Writer;
 use crate::hash::{Fields, Text};
@@ -15,6 +15,8 @@ use crate::set::Elements;
 use crate::stream::{Group, Id, Stream};
 use crate::table::Ground;
 use crate::zset::ZsetRef;
+use bytes::Bytes;
+use std::collections::VecDeque;
 
 /// quicklist.h, QUICKLIST_NODE_CONTAINER_PLAIN and _PACKED
 const ALONE: u64 = 1;
@@ -33,6 +35,8 @@ pub enum Progress {
     Text(usize),
     /// Of a string that is compressed on the way.
     Packing(Box<Packing>),
+    /// Of a list or a hash: long strings that are compressed on the way.
+    Long(Box<Long>),
     /// Of a list: where its next chunk stands.
     Chunk((usize, usize)),
     /// Of a set or a hash: the cursor. A hash's fields have deadlines, the earliest of which this is.
@@ -61,7 +65,88 @@ impl Progress {
 
     /// Whether a step may write nothing and still be a slice's work.
     pub fn is_packing(&self) -> bool {
-        matches!(self, Progress::Packing(_))
+        matches!(self, Progress::Packing(_) | Progress::Long(_))
+    }
+}
+
+/// Long strings, each with what is written behind it, and how the object goes on after them.
+pub struct Long {
+    texts: VecDeque<(Bytes, Vec<u8>)>,
+    /// How far the first of them is; None: it has not begun.
+    stage: Option<Stage>,
+    then: Progress,
+}
+
+enum Stage {
+    Packing(Packing),
+    /// It gains nothing: so many bytes are copied.
+    Plain(usize),
+}
+
+impl Long {
+    /// Of what was just postponed.
+    fn of(to: &mut Writer<'_>, then: Progress) -> Box<Long> {
+        let mut texts = VecDeque::new();
+        for (at, text) in std::mem::take(&mut to.tools.postponed).into_iter().rev() {
+            texts.push_front((text, to.out.split_off(at)));
+        }
+        Box::new(Long { texts, stage: None, then })
+    }
+
+    /// A slice of it.
+    pub fn go_on(mut self: Box<Long>, to: &mut Writer<'_>, upto: usize) -> Progress {
+        let budget = upto.saturating_sub(to.written());
+        let Some((text, _)) = self.texts.front() else { return self.then };
+        let whole = match self.stage.take() {
+            None => {
+                self.stage = Some(match Packing::new(text.len()) {
+                    Some(packing) => Stage::Packing(packing),
+                    None => Stage::Plain(0),
+                });
+                false
+            }
+            Some(Stage::Packing(mut packing)) => match packing.go_on(text, budget, to.out) {
+                Slice::Whole => true,
+                Slice::Plain => {
+                    self.stage = Some(Stage::Plain(0));
+                    false
+                }
+                Slice::Counted | Slice::Wrote => {
+                    self.stage = Some(Stage::Packing(packing));
+                    false
+                }
+            },
+            Some(Stage::Plain(at)) => {
+                if at == 0 {
+                    to.len(text.len() as u64);
+                }
+                let end = text.len().min(at.saturating_add(budget.max(1)));
+                to.out.extend_from_slice(&text[at..end]);
+                self.stage = Some(Stage::Plain(end));
+                end == text.len()
+            }
+        };
+        if whole {
+            let (_, behind) = self.texts.pop_front().expect("it is the first");
+            to.out.extend_from_slice(&behind);
+            self.stage = None;
+            if self.texts.is_empty() {
+                return self.then;
+            }
+        }
+        Progress::Long(self)
+    }
+
+    /// What comes after it is taken away, to be written now: the end of the last of them is where that goes.
+    pub fn cut_off(&mut self) -> Progress {
+        std::mem::replace(&mut self.then, Progress::Whole)
+    }
+
+    /// Puts what has been written of that behind the last.
+    pub fn append(&mut self, bytes: &[u8]) {
+        if let Some((_, behind)) = self.texts.back_mut() {
+            behind.extend_from_slice(bytes);
+        }
     }
 }
 
@@ -82,6 +167,12 @@ pub fn type_of(object: &Object) -> u8 {
 /// Goes on writing `object` until `to` has been written `upto` bytes, or a little more. The object is what it was at `Start`.
 pub fn go_on(mut progress: Progress, object: &Object, ground: &Ground, to: &mut Writer<'_>, upto: usize) -> Progress {
     loop {
+        if let Progress::Long(long) = progress {
+            progress = long.go_on(to, upto);
+            if progress.is_packing() || progress.is_whole() || to.written() >= upto {
+                return progress;
+            }
+        }
         progress = match object {
             Object::List(list) => match progress {
                 Progress::Start => {
@@ -95,7 +186,7 @@ pub fn go_on(mut progress: Progress, object: &Object, ground: &Ground, to: &mut 
                                 to.len(PACKED);
                                 to.chunk(pack, count);
                             }
-                            Err(alone) if alone.len() < LISTPACK_BYTES_MAX => {
+                            Err(alone) if alone.len() < LISTPACK_BYTES_MAX && !to.postpones(alone) => {
                                 to.len(PACKED);
                                 to.alone(alone);
                             }
@@ -160,6 +251,9 @@ pub fn go_on(mut progress: Progress, object: &Object, ground: &Ground, to: &mut 
             },
             Object::Stream(stream) => of_stream(progress, stream, to),
         };
+        if !to.tools.postponed.is_empty() {
+            return Progress::Long(Long::of(to, progress));
+        }
         if progress.is_whole() || to.written() >= upto {
             return progress;
         }
@@ -242,6 +336,7 @@ fn of_stream(progress: Progress, stream: &Stream, to: &mut Writer<'_>) -> Progre
         }
         Progress::Text(_)
         | Progress::Packing(_)
+        | Progress::Long(_)
         | Progress::Chunk(_)
         | Progress::Members(..)
         | Progress::Ranks(_)

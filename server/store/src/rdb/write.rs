@@ -14,8 +14,9 @@ use crate::{Encoding, Kind};
 use base::number::push_f64;
 use bytes::Bytes;
 
-/// Strings up to this are compressed at once: more would take longer than a slice of work may. Longer values that are strings are
-/// compressed in slices (`Packing`); elements of collections that are longer, and are written at once, stay as they are.
+/// Strings up to this are compressed at once: more would take longer than a slice of work may. Longer ones are compressed in slices
+/// (`Packing`): values that are strings, fields' values and elements of lists. Members that are longer, and whatever must be written
+/// at once, stay as they are.
 pub(crate) const COMPRESSED_BYTES_MAX: usize = 1 << 17;
 /// Elements of a chunk that is shorter than this have the same length at their ends as a listpack's.
 const SAME_ENDS_BYTES_MAX: usize = 16_382;
@@ -37,6 +38,9 @@ pub struct Tools {
     pub lzf: Option<Lzf>,
     /// Bytes that were lent.
     pub lent_bytes: usize,
+    /// Whether long strings may come later, compressed in slices (`parts::Long`); and those that do, with where in `Writer::out`.
+    pub postpones: bool,
+    pub postponed: Vec<(usize, Bytes)>,
     scratch: Vec<u8>,
 }
 
@@ -67,12 +71,18 @@ impl Writer<'_> {
 
     /// A large string.
     pub fn shared(&mut self, text: &Bytes) {
-        if self.lends(text) {
+        if self.postpones(text) {
+            self.tools.postponed.push((self.out.len(), text.clone()));
+        } else if self.lends(text) {
             len(self.out, text.len() as u64);
             self.lend(text);
         } else {
             self.string(text);
         }
+    }
+
+    pub fn postpones(&self, text: &Bytes) -> bool {
+        self.tools.postpones && self.tools.lzf.is_some() && text.len() > COMPRESSED_BYTES_MAX
     }
 
     fn lends(&self, text: &Bytes) -> bool {
