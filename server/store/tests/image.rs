@@ -847,7 +847,7 @@ fn long_strings_are_compressed_in_slices() {
                                 hash.put(field, value, Deadline::None);
                             });
                         }
-                        _ => drop(cell.put(text, Put::default())),
+                        _ => cell.put(text, Put::default()),
                     }
                     store.cell(DbId(0), b"small", START_MS).put(b"after", Put::default());
                     let bytes = file_of(&mut store, compress, stop_at, |store| {
@@ -859,7 +859,7 @@ fn long_strings_are_compressed_in_slices() {
                                 let mut hash = HashCell::new(cell).expect("it is a hash");
                                 hash.put(b"another", b"value", Deadline::None);
                             }
-                            _ => drop(cell.put(b"another", Put::default())),
+                            _ => cell.put(b"another", Put::default()),
                         }
                     });
                     store.verify();
