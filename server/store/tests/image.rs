@@ -11,7 +11,7 @@ use store::hash::HashCell;
 use store::list::End;
 use store::rdb::file::read::{Item, ReadOptions, Reader};
 use store::rdb::file::{VERSION_TIMED, write};
-use store::rdb::{Placed, crc64};
+use store::rdb::{Placed, crc64, undumped};
 use store::set::SetCell;
 use store::stream::{Bound, Id, Nack, Trim};
 use store::zset::{How, ZsetMut, ZsetRef};
@@ -67,7 +67,11 @@ fn plain(entry: Entry<'_>, now_ms: u64) -> Plain {
         return Plain::Hash(all);
     }
     if entry.stream().is_some() {
-        return Plain::Stream(entry.dump());
+        // As it is once it was loaded: a node whose first entry was deleted keeps its names until then.
+        let (dump, mut loaded) = (entry.dump(), store(1, 7, 64));
+        let value = undumped(&dump).expect("it was just written");
+        loaded.cell(DbId(0), b"stream", now_ms).put_rdb(value, Placed::ByThresholds).expect("it is a value");
+        return Plain::Stream(loaded.peek(DbId(0), b"stream", now_ms).expect("it is there").dump());
     }
     let mut members = BTreeMap::new();
     ZsetRef::of(entry).unwrap().walk(0, usize::MAX, false, |member, score| {
