@@ -16,7 +16,8 @@
 //!
 //! `crc64` of a file is of all its bytes but the last eight, where its own copy stands (or zeros: `rdbchecksum no`). `sum` is
 //! the same checksum of all lines before it. `hash-seed`, which format 1 has not, is what the keys' hashes began with: the files
-//! are in the order of those, so a server that hashes with it again is filled one segment after the other. Files lie beside the manifest: names with a path in them are refused.
+//! are in the order of those, so a server that hashes with it again is filled one segment after the other. Files lie beside the
+//! manifest: names with a path in them are refused.
 
 use std::collections::HashSet;
 use std::fmt::Write;

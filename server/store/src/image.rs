@@ -21,7 +21,7 @@ use crate::entry::{MARK, Ref};
 use crate::object::Object;
 use crate::rdb::file::write as frame;
 use crate::rdb::file::{Age, Head};
-use crate::rdb::{Packing, Progress, Slice, Tools, Writer, parts, write};
+use crate::rdb::{Progress, Tools, Writer, parts, write};
 use crate::store::Store;
 use crate::table::{Ground, Spot};
 use crate::{age, fields};
@@ -171,35 +171,9 @@ pub(crate) fn is_large(raw: Ref<'_>) -> bool {
 fn go_on(progress: Progress, raw: Ref<'_>, ground: &Ground, to: &mut Writer<'_>, upto: usize) -> Progress {
     match (raw.object(), raw.shared(), progress) {
         (Some(object), _, progress) => parts::go_on(progress, object, ground, to, upto),
-        (None, Some(text), progress) => go_on_text(progress, text, to, upto),
+        (None, Some(text), progress) => parts::go_on_text(progress, text, to, upto),
         (None, None, _) => unreachable!("only what is large is written in pieces"),
     }
-}
-
-/// The same of a string.
-fn go_on_text(progress: Progress, text: &Bytes, to: &mut Writer<'_>, upto: usize) -> Progress {
-    let budget = upto.saturating_sub(to.written());
-    match progress {
-        Progress::Text(at) => {
-            let end = text.len().min(at + budget);
-            to.out.extend_from_slice(&text[at..end]);
-            if end < text.len() { Progress::Text(end) } else { Progress::Whole }
-        }
-        Progress::Packing(mut packing) => match packing.go_on(text, budget, to.out) {
-            Slice::Counted | Slice::Wrote => Progress::Packing(packing),
-            Slice::Whole => Progress::Whole,
-            Slice::Plain => plain_text(text, to),
-        },
-        _ => match to.tools.lzf.as_ref().and_then(|_| Packing::new(text.len())) {
-            Some(packing) => Progress::Packing(Box::new(packing)),
-            None => plain_text(text, to),
-        },
-    }
-}
-
-fn plain_text(text: &Bytes, to: &mut Writer<'_>) -> Progress {
-    to.len(text.len() as u64);
-    Progress::Text(0)
 }
 
 impl Image {
@@ -695,7 +669,7 @@ impl Store {
                 spot = Some((*table, at));
             }
             Source::Kept(object) => progress = parts::go_on(progress, object, &self.ground, &mut to, upto),
-            Source::Text(text) => progress = go_on_text(progress, text, &mut to, upto),
+            Source::Text(text) => progress = parts::go_on_text(progress, text, &mut to, upto),
             Source::Apart => {
                 if let Progress::Long(long) = progress {
                     progress = long.go_on(&mut to, upto);

@@ -26,7 +26,6 @@ pub use lzf::Lzf;
 pub use place::{Placed, Placing};
 pub use recode::{RECODE_VERSION_MIN, Recoded, recode};
 
-pub(crate) use lzf::{Packing, Slice};
 pub(crate) use parts::Progress;
 pub(crate) use write::{Tools, Writer};
 

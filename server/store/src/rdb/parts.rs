@@ -72,15 +72,9 @@ impl Progress {
 /// Long strings, each with what is written behind it, and how the object goes on after them.
 pub struct Long {
     texts: VecDeque<(Bytes, Vec<u8>)>,
-    /// How far the first of them is; None: it has not begun.
-    stage: Option<Stage>,
+    /// How far the first of them is.
+    first: Progress,
     then: Progress,
-}
-
-enum Stage {
-    Packing(Packing),
-    /// It gains nothing: so many bytes are copied.
-    Plain(usize),
 }
 
 impl Long {
@@ -90,46 +84,17 @@ impl Long {
         for (at, text) in std::mem::take(&mut to.tools.postponed).into_iter().rev() {
             texts.push_front((text, to.out.split_off(at)));
         }
-        Box::new(Long { texts, stage: None, then })
+        Box::new(Long { texts, first: Progress::Start, then })
     }
 
     /// A slice of it.
     pub fn go_on(mut self: Box<Long>, to: &mut Writer<'_>, upto: usize) -> Progress {
-        let budget = upto.saturating_sub(to.written());
         let Some((text, _)) = self.texts.front() else { return self.then };
-        let whole = match self.stage.take() {
-            None => {
-                self.stage = Some(match Packing::new(text.len()) {
-                    Some(packing) => Stage::Packing(packing),
-                    None => Stage::Plain(0),
-                });
-                false
-            }
-            Some(Stage::Packing(mut packing)) => match packing.go_on(text, budget, to.out) {
-                Slice::Whole => true,
-                Slice::Plain => {
-                    self.stage = Some(Stage::Plain(0));
-                    false
-                }
-                Slice::Counted | Slice::Wrote => {
-                    self.stage = Some(Stage::Packing(packing));
-                    false
-                }
-            },
-            Some(Stage::Plain(at)) => {
-                if at == 0 {
-                    to.len(text.len() as u64);
-                }
-                let end = text.len().min(at.saturating_add(budget.max(1)));
-                to.out.extend_from_slice(&text[at..end]);
-                self.stage = Some(Stage::Plain(end));
-                end == text.len()
-            }
-        };
-        if whole {
+        self.first = go_on_text(self.first, text, to, upto);
+        if self.first.is_whole() {
             let (_, behind) = self.texts.pop_front().expect("it is the first");
             to.out.extend_from_slice(&behind);
-            self.stage = None;
+            self.first = Progress::Start;
             if self.texts.is_empty() {
                 return self.then;
             }
@@ -258,6 +223,32 @@ pub fn go_on(mut progress: Progress, object: &Object, ground: &Ground, to: &mut 
             return progress;
         }
     }
+}
+
+/// The same of a string.
+pub fn go_on_text(progress: Progress, text: &Bytes, to: &mut Writer<'_>, upto: usize) -> Progress {
+    let budget = upto.saturating_sub(to.written());
+    match progress {
+        Progress::Text(at) => {
+            let end = text.len().min(at + budget);
+            to.out.extend_from_slice(&text[at..end]);
+            if end < text.len() { Progress::Text(end) } else { Progress::Whole }
+        }
+        Progress::Packing(mut packing) => match packing.go_on(text, budget, to.out) {
+            Slice::Counted | Slice::Wrote => Progress::Packing(packing),
+            Slice::Whole => Progress::Whole,
+            Slice::Plain => plain_text(text, to),
+        },
+        _ => match to.tools.lzf.as_ref().and_then(|_| Packing::new(text.len())) {
+            Some(packing) => Progress::Packing(Box::new(packing)),
+            None => plain_text(text, to),
+        },
+    }
+}
+
+fn plain_text(text: &Bytes, to: &mut Writer<'_>) -> Progress {
+    to.len(text.len() as u64);
+    Progress::Text(0)
 }
 
 fn field_of(to: &mut Writer<'_>, first: Option<u64>, field: Text<'_>, value: Text<'_>, deadline: Option<u64>) {
