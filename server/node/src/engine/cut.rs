@@ -166,8 +166,7 @@ impl Engine {
     fn lock_cut(&mut self, client: Client, mut cutting: Cutting, shares: Vec<(ShardId, CutPart)>) {
         cutting.made = (0..self.shards()).map(|_| Made::default()).collect();
         cutting.missing = shares.len();
-        let parts: Vec<_> =
-            shares.iter().map(|&(shard, _)| TxPart { shard, keys: Vec::new(), fetched: None, unsure: false }).collect();
+        let parts: Vec<_> = shares.iter().map(|&(shard, _)| TxPart::of(shard, Vec::new())).collect();
         let asks = shares.iter().map(|&(shard, _)| (shard, Access::Whole)).collect();
         let (origin, manner) = (cutting.origin, cutting.cut.manner);
         let what = What::Cut { cutting, shares };

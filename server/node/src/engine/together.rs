@@ -149,6 +149,13 @@ pub(super) struct TxPart {
     pub(super) unsure: bool,
 }
 
+impl TxPart {
+    /// Not granted yet.
+    pub(super) fn of(shard: ShardId, keys: Vec<usize>) -> TxPart {
+        TxPart { shard, keys, fetched: None, unsure: false }
+    }
+}
+
 impl Engine {
     /// Begins a command whose keys lie on several shards, or are very many (`whole`; then the session must have no ask
     /// under way, as for `begin_whole`). `keys`: the words that are keys.
@@ -202,13 +209,13 @@ impl Engine {
         let mut parts: Vec<TxPart> = Vec::new();
         if self.roams(row, args) {
             let all = (0..self.shards() as u16).map(ShardId);
-            parts.extend(all.map(|shard| TxPart { shard, keys: Vec::new(), fetched: None, unsure: false }));
+            parts.extend(all.map(|shard| TxPart::of(shard, Vec::new())));
         }
         for (n, &k) in keys.iter().enumerate() {
             let shard = self.owner(args.at(k));
             match parts.iter_mut().find(|p| p.shard == shard) {
                 Some(part) => part.keys.push(n),
-                None => parts.push(TxPart { shard, keys: vec![n], fetched: None, unsure: false }),
+                None => parts.push(TxPart::of(shard, vec![n])),
             }
         }
         let asks: Vec<(ShardId, Access)> = parts
@@ -248,8 +255,7 @@ impl Engine {
         let manner = Manner { silent: conn.silent, ..conn.manner() };
         let origin = self.place(index);
         let shards = self.shards_behind(index);
-        let parts: Vec<TxPart> =
-            shards.iter().map(|&shard| TxPart { shard, keys: Vec::new(), fetched: None, unsure: false }).collect();
+        let parts: Vec<TxPart> = shards.iter().map(|&shard| TxPart::of(shard, Vec::new())).collect();
         let what = What::Whole { run: Arc::new(run), done: Box::new(done), holds: false };
         let asks = shards.into_iter().map(|shard| (shard, Access::Whole)).collect();
         self.start_tx(client, Tx { origin, manner, missing: parts.len(), parts, what }, asks);
@@ -262,8 +268,7 @@ impl Engine {
         let origin = Origin { conn: u32::MAX, generation: u32::MAX, seq: 0 };
         let manner = Manner { dialect: Dialect::Resp2, db: DbId::ZERO, no_touch: false, silent: false };
         let shards: Vec<ShardId> = (0..self.shards() as u16).map(ShardId).collect();
-        let parts: Vec<TxPart> =
-            shards.iter().map(|&shard| TxPart { shard, keys: Vec::new(), fetched: None, unsure: false }).collect();
+        let parts: Vec<TxPart> = shards.iter().map(|&shard| TxPart::of(shard, Vec::new())).collect();
         let what = What::Whole { run, holds, done: Box::new(move |engine, _| done(engine)) };
         let asks = shards.into_iter().map(|shard| (shard, Access::Whole)).collect();
         self.start_tx(client, Tx { origin, manner, missing: parts.len(), parts, what }, asks);
